@@ -1,0 +1,1 @@
+//! One sample rate to another, streamed, any chunk size in, on rubato's windowed sinc.
