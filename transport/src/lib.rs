@@ -1,1 +1,17 @@
-//! Under construction in this commit.
+//! Doors of the daemon: carriers move bytes, dialects say what they mean. In reading order:
+//!
+//! - [`codec`]: PCM, G.711 and Opus; [`jitter`]: order and concealment for RTP; [`pacer`]: the
+//!   20 ms beat; [`edge`]: echo cancellation and noise suppression of one microphone;
+//! - [`openai_realtime`]: the dialect, whatever carries it; [`websocket`]: carries it by itself;
+//! - [`webrtc`]: browsers and other WebRTC peers; `local`: this machine's own sound card;
+//! - [`http`]: one listener with every HTTP door and the console page; [`keys`]: who may enter.
+//!
+//! Invariant: wire formats stop here, and nothing here decides anything about a conversation.
+pub mod codec;
+pub mod edge;
+pub mod jitter;
+#[cfg(feature = "local-audio")]
+pub mod local;
+pub mod openai_realtime;
+pub mod pacer;
+// pub mod webrtc;

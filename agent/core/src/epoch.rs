@@ -35,7 +35,10 @@ pub fn epoch() -> (EpochWriter, EpochReader) {
 impl EpochWriter {
     /// Makes everything older than `epoch` stale, for everyone, at once.
     pub fn advance_to(&mut self, epoch: Epoch) {
-        debug_assert!(epoch.0 >= self.0.load(Ordering::Relaxed), "epochs only grow");
+        debug_assert!(
+            epoch.0 >= self.0.load(Ordering::Relaxed),
+            "epochs only grow"
+        );
         self.0.store(epoch.0, Ordering::Release);
     }
 }

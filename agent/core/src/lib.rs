@@ -11,10 +11,15 @@
 //! - [`record`]: the last events of a call, printable as a script.
 //!
 //! Invariant: nothing here waits, reads a clock, needs a runtime or knows a wire format.
+pub mod activity;
 pub mod audio;
+pub mod conversation;
 pub mod engine;
 pub mod epoch;
+pub mod history;
 pub mod playout;
+pub mod record;
 pub mod resample;
+pub mod sentences;
 pub mod time;
 pub mod turn;

@@ -196,8 +196,8 @@ pub enum TurnEvent {
         /// What.
         command: Command,
     },
-    /// The caller is gone.
-    HungUp,
+    /// The call is over for a reason outside the conversation: the caller left, the daemon drains.
+    CallEnded(EndReason),
     /// A deadline the conversation asked for has passed.
     Tick,
 }
@@ -239,8 +239,6 @@ pub enum Command {
     Cancel,
     /// Changes settings from now on.
     Configure(Settings),
-    /// A key was pressed on a telephone.
-    Digit(char),
     /// Ends the call.
     HangUp,
 }

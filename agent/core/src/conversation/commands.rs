@@ -1,0 +1,245 @@
+//! What the caller's side asks for, and how it is answered or refused.
+use super::{Commit, Conversation, Phase};
+use crate::{
+    history::{Content, HistoryError},
+    time::SessionTime,
+    turn::{
+        Action, CallEvent, Command, CommandId, EndReason, ItemId, Message, Place, Refusal,
+        ReplyOptions, ReplyOutcome, Role, Settings,
+    },
+};
+
+impl From<HistoryError> for Refusal {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::NoSuchItem => Refusal::NoSuchItem,
+            HistoryError::Duplicate => Refusal::DuplicateItem,
+            HistoryError::NotSpoken => Refusal::NotSpoken,
+        }
+    }
+}
+
+impl Conversation {
+    pub(super) fn on_command(&mut self, now: SessionTime, id: CommandId, command: Command) {
+        let done = match command {
+            Command::Say(text) => {
+                self.on_say(now, text);
+                Ok(())
+            }
+            Command::AddItem { id, place, message } => self.on_add_item(id, &place, message),
+            Command::DeleteItem(item) => match self.history.delete(&item) {
+                Ok(()) => {
+                    self.tell(CallEvent::ItemDeleted { item });
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            },
+            Command::Truncate { item, audio_end } => self.on_truncate(item, audio_end),
+            Command::Commit => self.on_commit(now),
+            Command::Clear => {
+                self.on_clear(now);
+                Ok(())
+            }
+            Command::Respond(options) => self.on_respond(now, options),
+            Command::Cancel => self.on_cancel(now),
+            Command::Configure(settings) => {
+                self.on_configure(now, settings);
+                Ok(())
+            }
+            Command::HangUp => {
+                self.end_call(EndReason::CallerLeft);
+                Ok(())
+            }
+        };
+        if let Err(refusal) = done {
+            self.tell(CallEvent::Refused { id, refusal });
+        }
+    }
+
+    /// Typed words are a turn of their own and may always interrupt.
+    fn on_say(&mut self, now: SessionTime, text: String) {
+        if self.reply.is_some() {
+            self.release();
+            self.stop_reply(ReplyOutcome::Interrupted);
+        }
+        if let Some(commit) = &mut self.commit {
+            // One answer to both: the one asked for before would be interrupted at once.
+            commit.respond = None;
+            self.settle_commit(now);
+        }
+        let item = self.new_item();
+        self.tell(CallEvent::ItemAdded {
+            item: item.clone(),
+            previous: self.history.last().cloned(),
+            message: Message::new(Role::User, text.clone()),
+        });
+        let content = Content::Message {
+            role: Role::User,
+            text,
+            spoken: None,
+        };
+        self.history.push(item, content);
+        self.start_reply(now, now, ReplyOptions::default());
+    }
+
+    fn on_add_item(
+        &mut self,
+        id: Option<ItemId>,
+        place: &Place,
+        message: Message,
+    ) -> Result<(), Refusal> {
+        let item = id.unwrap_or_else(|| self.new_item());
+        let in_use = |taken: Option<&ItemId>| taken == Some(&item);
+        let is_taken = in_use(self.reply.as_ref().map(|reply| &reply.item))
+            || in_use(self.hearing.item.as_ref())
+            || in_use(self.commit.as_ref().map(|commit| &commit.item));
+        if is_taken {
+            return Err(Refusal::DuplicateItem);
+        }
+        let content = match (&message.answers, message.tool_calls.first()) {
+            (Some(call), _) => Content::Answer {
+                call: call.clone(),
+                output: message.text.clone(),
+            },
+            (None, Some(call)) => Content::Call(call.clone()),
+            (None, None) => Content::Message {
+                role: message.role,
+                text: message.text.clone(),
+                spoken: None,
+            },
+        };
+        let previous = self.history.insert(item.clone(), place, content)?;
+        self.tell(CallEvent::ItemAdded {
+            item,
+            previous,
+            message,
+        });
+        Ok(())
+    }
+
+    fn on_truncate(
+        &mut self,
+        item: ItemId,
+        audio_end: std::time::Duration,
+    ) -> Result<(), Refusal> {
+        // A client that cuts the reply being made wants it to stop there.
+        if self.reply.as_ref().is_some_and(|reply| reply.item == item) {
+            return Err(Refusal::ReplyActive);
+        }
+        self.history.truncate(&item, audio_end)?;
+        self.tell(CallEvent::ItemTruncated { item, audio_end });
+        Ok(())
+    }
+
+    fn on_commit(&mut self, now: SessionTime) -> Result<(), Refusal> {
+        if self.commit.is_some() {
+            return Err(Refusal::NothingToCommit);
+        }
+        let item = self.take_item();
+        self.tell(CallEvent::Committed {
+            item: item.clone(),
+            previous: self.history.last().cloned(),
+        });
+        self.hearing.ended = Some(now);
+        self.hearing.awaits_final = true;
+        self.actions.push_back(Action::FinishHearing);
+        self.commit = Some(Commit {
+            item,
+            by: now + self.settings.policy.final_within,
+            respond: None,
+        });
+        if matches!(self.phase, Phase::UserSpeaking { .. } | Phase::Paused { .. }) {
+            self.phase = Phase::Listening { remind_at: None };
+        }
+        Ok(())
+    }
+
+    /// The final words of a turn ended by hand are there, or will not come.
+    pub(super) fn settle_commit(&mut self, now: SessionTime) {
+        let Some(commit) = self.commit.take() else {
+            return;
+        };
+        let asked_at = self.hearing.ended.unwrap_or(now);
+        self.last_final = self.hearing.final_at;
+        self.remember_turn(commit.item);
+        if let (Some(options), None) = (commit.respond, &self.reply) {
+            self.start_reply(now, asked_at, options);
+        }
+    }
+
+    fn on_clear(&mut self, now: SessionTime) {
+        if self.hearing.is_announced {
+            let item = self.take_item();
+            self.tell(CallEvent::Discarded { item });
+        }
+        self.hearing.reset();
+        self.hearing.is_loud = false;
+        self.actions.push_back(Action::ForgetHearing);
+        self.tell(CallEvent::InputCleared);
+        match self.phase {
+            Phase::UserSpeaking { .. } | Phase::Paused { .. } => self.after_reply(now),
+            Phase::Overlap { .. } => self.carry_on(now),
+            _ => (),
+        }
+    }
+
+    fn on_respond(&mut self, now: SessionTime, options: ReplyOptions) -> Result<(), Refusal> {
+        if self.reply.is_some() {
+            return Err(Refusal::ReplyActive);
+        }
+        if let Some(commit) = &mut self.commit {
+            if commit.respond.is_some() {
+                return Err(Refusal::ReplyActive);
+            }
+            commit.respond = Some(options);
+            return Ok(());
+        }
+        if matches!(
+            self.phase,
+            Phase::UserSpeaking { .. } | Phase::Paused { .. }
+        ) {
+            // The client does not wait for the end of the turn: what was said so far is answered.
+            self.on_commit(now)?;
+            if let Some(commit) = &mut self.commit {
+                commit.respond = Some(options);
+            }
+        } else {
+            self.start_reply(now, now, options);
+        }
+        Ok(())
+    }
+
+    fn on_cancel(&mut self, now: SessionTime) -> Result<(), Refusal> {
+        if self.reply.is_some() {
+            self.release();
+            self.stop_reply(ReplyOutcome::Cancelled);
+            self.after_reply(now);
+            return Ok(());
+        }
+        match &mut self.commit {
+            Some(commit) if commit.respond.is_some() => {
+                commit.respond = None;
+                Ok(())
+            }
+            _ => Err(Refusal::NoReply),
+        }
+    }
+
+    fn on_configure(&mut self, now: SessionTime, settings: Settings) {
+        let before = self.settings.policy.mode.clone();
+        self.settings.apply(settings);
+        if self.settings.policy.mode == before {
+            return;
+        }
+        let mode = self.settings.policy.mode.clone();
+        self.actions.push_back(Action::SetMode(mode));
+        self.hearing.is_loud &= self.is_automatic();
+        match self.phase {
+            Phase::UserSpeaking { .. } | Phase::Paused { .. } if !self.is_automatic() => {
+                self.phase = Phase::Listening { remind_at: None };
+            }
+            Phase::Overlap { .. } if !self.is_automatic() => self.carry_on(now),
+            _ => (),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! From the settings as written to what they mean. Every check notes what it finds and goes on
+//! with something harmless, so that one run finds everything.
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use voiced_core::{
+    activity::ActivityPolicy,
+    turn::{TurnMode, TurnPolicy},
+};
+
+use crate::config::{
+    ApiKeys, Config, Ear, EarEngine, Edge, Listen, Log, LogFormat, Mind, MindEngine, Needs,
+    OpenAi, Personas, Secret, Voice, VoiceEngine, Webrtc, findings::Findings,
+    missing_of_pocketsphinx, raw, raw::RawConfig,
+};
+
+type Environment = BTreeMap<String, String>;
+
+/// What the settings mean. Only as good as its word when nothing was noted.
+pub(super) fn checked(
+    raw: &RawConfig,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> Config {
+    Config {
+        listen: listen(&raw.listen, environment, needs, findings),
+        webrtc: webrtc(&raw.webrtc, findings),
+        ear: ear(&raw.ear, needs, findings),
+        mind: mind(&raw.mind, environment, needs, findings),
+        voice: voice(&raw.voice),
+        turns: turns(&raw.turns, findings),
+        activity: activity(&raw.turns.activity, findings),
+        edge: Edge {
+            echo_cancellation: raw.edge.echo_cancellation,
+            noise_suppression: raw.edge.noise_suppression,
+        },
+        personas: personas(&raw.personas, needs, findings),
+        log: log(&raw.log, findings),
+        drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
+    }
+}
+
+fn listen(
+    raw: &raw::Listen,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> Listen {
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let address = raw.address.parse().unwrap_or_else(|_| {
+        findings.note_at(
+            "listen.address",
+            format!(
+                "\"{}\" is not an address with a port, such as 127.0.0.1:8080 or [::1]:8080",
+                raw.address
+            ),
+        );
+        loopback
+    });
+    for origin in &raw.allowed_origins {
+        let bare = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        if bare.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            let message = format!(
+                "\"{origin}\" is not an origin: write the scheme and the host, such as \
+                 https://example.com, and nothing after it"
+            );
+            findings.note_at("listen.allowed_origins", message);
+        }
+    }
+    Listen {
+        address,
+        keys: api_keys(raw, address, environment, needs, findings),
+        allowed_hosts: raw.allowed_hosts.clone(),
+        allowed_origins: raw.allowed_origins.clone(),
+        max_calls: raw.max_calls as usize,
+        max_calls_per_address: raw.max_calls_per_address as usize,
+        max_connections_per_address: raw.max_connections_per_address as usize,
+        max_call: Duration::from_secs(60 * u64::from(raw.max_call_minutes)),
+        max_body: raw.max_body_kib as usize * 1024,
+        max_frame: raw.max_frame_kib as usize * 1024,
+        request_within: Duration::from_millis(raw.request_within_ms.into()),
+    }
+}
+
+/// Invariant: nobody but this machine reaches a daemon without keys.
+fn api_keys(
+    raw: &raw::Listen,
+    address: SocketAddr,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> ApiKeys {
+    let Some(variable) = &raw.api_keys_env else {
+        if needs.listener && !address.ip().is_loopback() {
+            findings.note_at(
+                "listen.address",
+                format!(
+                    "{address} can be reached from other machines, so it needs API keys: set \
+                     listen.api_keys_env to the name of an environment variable that holds \
+                     them, or listen on 127.0.0.1"
+                ),
+            );
+        }
+        return ApiKeys::Anybody;
+    };
+    let keys: Vec<_> = secret(variable, environment)
+        .into_iter()
+        .flat_map(|keys| keys.0.split(',').map(|key| key.trim().to_owned()).collect::<Vec<_>>())
+        .filter(|key| !key.is_empty())
+        .map(Secret::new)
+        .collect();
+    if needs.listener && keys.is_empty() {
+        findings.note_at(
+            "listen.api_keys_env",
+            format!("the environment variable {variable} is not set or empty: put a key in it"),
+        );
+    }
+    ApiKeys::OneOf(keys)
+}
+
+fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
+    let text = environment.get(variable)?.trim();
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
+fn webrtc(raw: &raw::Webrtc, findings: &mut Findings) -> Option<Webrtc> {
+    let address = |key: &str, text: &str, findings: &mut Findings| -> Option<IpAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("\"{text}\" is not an IP address, such as 203.0.113.7");
+            findings.note_at(key, message);
+        }
+        address
+    };
+    let public_address = raw
+        .public_address
+        .as_deref()
+        .and_then(|text| address("webrtc.public_address", text, findings));
+    let bind_addresses = raw
+        .bind_addresses
+        .iter()
+        .filter_map(|text| address("webrtc.bind_addresses", text, findings))
+        .collect();
+    let udp_ports = match (port(raw.udp_port_first), port(raw.udp_port_last)) {
+        (0, 0) => None,
+        (0, _) | (_, 0) => {
+            let message = "name both webrtc.udp_port_first and webrtc.udp_port_last, or neither";
+            findings.note_at("webrtc.udp_port_first", message);
+            None
+        }
+        (first, last) if first > last => {
+            let message = format!("{first} lies after webrtc.udp_port_last, {last}");
+            findings.note_at("webrtc.udp_port_first", message);
+            None
+        }
+        (first, last) => Some((first, last)),
+    };
+    raw.enabled.then_some(Webrtc {
+        public_address,
+        bind_addresses,
+        udp_ports,
+        connect_within: Duration::from_millis(raw.connect_within_ms.into()),
+        bitrate: raw.bitrate,
+    })
+}
+
+fn port(number: u32) -> u16 {
+    u16::try_from(number).expect("the table of keys ends at 65535")
+}
+
+fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
+    let engine = match raw.engine.as_str() {
+        "scripted" => {
+            if raw.scripted.utterances.is_empty() {
+                let message = "is empty: name at least one utterance";
+                findings.note_at("ear.scripted.utterances", message);
+            }
+            EarEngine::Scripted {
+                utterances: raw.scripted.utterances.clone(),
+            }
+        }
+        _ => {
+            let model = Path::new(&raw.pocketsphinx.model);
+            if let Some(missing) = missing_of_pocketsphinx(model).filter(|_| needs.ear) {
+                let message = format!(
+                    "there is no {}: install the package pocketsphinx-en-us, name the folder of \
+                     another model, or choose another ear.engine",
+                    missing.display()
+                );
+                findings.note_at("ear.pocketsphinx.model", message);
+            }
+            EarEngine::PocketSphinx {
+                model: model.to_owned(),
+            }
+        }
+    };
+    Ear {
+        rows: raw.rows as usize,
+        engine,
+    }
+}
+
+fn mind(
+    raw: &raw::Mind,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> Mind {
+    let engine = match raw.engine.as_str() {
+        "openai" => MindEngine::OpenAi(Box::new(openai(
+            &raw.openai,
+            environment,
+            needs,
+            findings,
+        ))),
+        "fixed" => MindEngine::Fixed(raw.fixed.text.clone()),
+        _ => MindEngine::Scripted,
+    };
+    Mind {
+        rows: raw.rows as usize,
+        engine,
+    }
+}
+
+fn openai(
+    raw: &raw::MindOpenai,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> OpenAi {
+    let bare = raw
+        .base_url
+        .strip_prefix("http://")
+        .or_else(|| raw.base_url.strip_prefix("https://"));
+    match bare {
+        None | Some("") => findings.note_at(
+            "mind.openai.base_url",
+            "must begin with http:// or https:// and name a host",
+        ),
+        // The address itself is not shown: it holds a secret.
+        Some(bare) if bare.split('/').next().is_some_and(|host| host.contains('@')) => findings
+            .note_at(
+                "mind.openai.base_url",
+                "must not hold a user or password: put the key in an environment variable and \
+                 its name in mind.openai.key_env",
+            ),
+        Some(_) => (),
+    }
+    let key = raw.key_env.as_deref().and_then(|variable| {
+        let key = secret(variable, environment);
+        if key.is_none() && needs.mind {
+            let message =
+                format!("the environment variable {variable} is not set or empty: put the key in it");
+            findings.note_at("mind.openai.key_env", message);
+        }
+        key
+    });
+    let (connect, first) = (raw.connect_within_ms, raw.first_token_within_ms);
+    if connect > first {
+        let message = format!(
+            "{connect} ms is longer than mind.openai.first_token_within_ms, {first} ms, which \
+             includes it"
+        );
+        findings.note_at("mind.openai.connect_within_ms", message);
+    }
+    OpenAi {
+        base_url: raw.base_url.trim_end_matches('/').to_owned(),
+        model: raw.model.clone(),
+        key,
+        temperature: raw.temperature.map(|temperature| temperature as f32),
+        max_tokens: raw.max_tokens,
+        connect_within: Duration::from_millis(connect.into()),
+        first_token_within: Duration::from_millis(first.into()),
+        next_token_within: Duration::from_millis(raw.next_token_within_ms.into()),
+        retries: raw.retries,
+    }
+}
+
+fn voice(raw: &raw::Voice) -> Voice {
+    Voice {
+        rows: raw.rows as usize,
+        engine: match raw.engine.as_str() {
+            "tone" => VoiceEngine::Tone,
+            _ => VoiceEngine::Flite,
+        },
+        voice: raw.voice.clone(),
+        speed: raw.speed as f32,
+    }
+}
+
+fn turns(raw: &raw::Turns, findings: &mut Findings) -> TurnPolicy {
+    let ms = |ms: u32| Duration::from_millis(ms.into());
+    let mode = match raw.mode.as_str() {
+        "silence" => TurnMode::Silence(ms(raw.silence_ms)),
+        "manual" => TurnMode::Manual,
+        _ => {
+            if raw.at_least_ms > raw.patience_ms {
+                let message = format!(
+                    "{} ms is longer than turns.patience_ms, {} ms, which ends every turn",
+                    raw.at_least_ms, raw.patience_ms
+                );
+                findings.note_at("turns.at_least_ms", message);
+            }
+            TurnMode::Detector {
+                sure: raw.sure as f32,
+                at_least: ms(raw.at_least_ms),
+                patience: ms(raw.patience_ms),
+            }
+        }
+    };
+    TurnPolicy {
+        mode,
+        reply: raw.reply,
+        interrupt: raw.interrupt,
+        interrupt_after: ms(raw.interrupt_after_ms),
+        interrupt_words: raw.interrupt_words as usize,
+        backchannels: raw.backchannels.clone(),
+        hold_at_most: ms(raw.hold_at_most_ms),
+        final_within: ms(raw.final_within_ms),
+        speech_at_most: Duration::from_secs(raw.speech_at_most_s.into()),
+        reply_within: Duration::from_secs(raw.reply_within_s.into()),
+        idle: (raw.idle_s > 0).then(|| Duration::from_secs(raw.idle_s.into())),
+    }
+}
+
+fn activity(raw: &raw::TurnsActivity, findings: &mut Findings) -> ActivityPolicy {
+    if raw.stop >= raw.start {
+        let message = format!(
+            "{} must be less than turns.activity.start, {}, or a voice in between flickers",
+            raw.stop, raw.start
+        );
+        findings.note_at("turns.activity.stop", message);
+    }
+    ActivityPolicy {
+        start: raw.start as f32,
+        stop: raw.stop as f32,
+        speech_after: Duration::from_millis(raw.speech_after_ms.into()),
+        silence_after: Duration::from_millis(raw.silence_after_ms.into()),
+        min_level: raw.min_level_db as f32,
+    }
+}
+
+fn personas(raw: &raw::Personas, needs: Needs, findings: &mut Findings) -> Personas {
+    let directory = raw.directory.as_ref().map(Into::into);
+    if let Some(directory) = directory.as_deref().filter(|_| needs.mind) {
+        let directory: &Path = directory;
+        if !directory.is_dir() {
+            let message = format!("there is no folder {}", directory.display());
+            findings.note_at("personas.directory", message);
+        }
+    }
+    Personas {
+        default: raw.default.clone(),
+        directory,
+    }
+}
+
+fn log(raw: &raw::Log, findings: &mut Findings) -> Log {
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&raw.filter) {
+        let message = format!("\"{}\" is not a filter: {error}", raw.filter);
+        findings.note_at("log.filter", message);
+    }
+    Log {
+        format: match raw.format.as_str() {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        },
+        filter: raw.filter.clone(),
+    }
+}

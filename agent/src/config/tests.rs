@@ -1,0 +1,339 @@
+//! Every way to get a configuration wrong, and which layer wins.
+#![allow(clippy::unwrap_used)]
+use std::{fs, path::PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A file in a folder of its own, gone with the value.
+struct Written {
+    folder: TempDir,
+    sources: Sources,
+}
+
+fn written(text: &str) -> Written {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("voiced.toml");
+    fs::write(&file, text).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    Written { folder, sources }
+}
+
+/// Findings as printed, with the folder left out.
+fn mistakes(written: &Written) -> Vec<String> {
+    let Err(error) = load(&written.sources, Needs::ALL) else {
+        return Vec::new();
+    };
+    let folder = format!("{}/", written.folder.path().display());
+    let findings = error.findings.iter();
+    findings
+        .map(|finding| finding.to_string().replace(&folder, ""))
+        .collect()
+}
+
+/// The part of the settings that needs nothing of the machine.
+const SCRIPTED: &str = "[ear]\nengine = \"scripted\"\n";
+
+fn check(text: &str, expected: &[&str]) {
+    let written = written(&format!("{SCRIPTED}{text}"));
+    assert_eq!(mistakes(&written), expected, "for {text}");
+}
+
+#[test]
+fn what_is_right_is_taken() {
+    check("", &[]);
+    check("[turns]\nmode = \"silence\"\nsilence_ms = 300\n", &[]);
+    check("[voice]\nspeed = 1\n", &[]);
+    check("[turns.activity]\nstart = 0.7\n", &[]);
+    check("[mind]\nopenai = { model = \"m\" }\n", &[]);
+}
+
+#[test]
+fn every_mistake_has_its_place_and_its_remedy() {
+    check(
+        "rowz = 3\n",
+        &["voiced.toml:3: ear.rowz: is not a setting; did you mean 'ear.rows'?"],
+    );
+    check(
+        "[lisen]\naddress = \"127.0.0.1:1\"\n",
+        &["voiced.toml:3: lisen: is not a setting; did you mean 'listen'?"],
+    );
+    check(
+        "[voice]\nsilence_ms = 300\n",
+        &["voiced.toml:4: voice.silence_ms: is not a setting; did you mean 'turns.silence_ms'?"],
+    );
+    check(
+        "[voice]\nzzz = 300\n",
+        &["voiced.toml:4: voice.zzz: is not a setting; \
+           `voiced check --print-default` lists them all"],
+    );
+    check(
+        "[turns]\nsilence_ms = \"long\"\nreply = 1\n",
+        &[
+            "voiced.toml:4: turns.silence_ms: is string, but must be a whole number from 100 to \
+             10000",
+            "voiced.toml:5: turns.reply: is integer, but must be true or false",
+        ],
+    );
+    check(
+        "[turns]\nsilence_ms = 20\nsure = 1.5\nmode = \"silense\"\n",
+        &[
+            "voiced.toml:4: turns.silence_ms: is 20, but must be a whole number from 100 to 10000",
+            "voiced.toml:5: turns.sure: is 1.5, but must be a number from 0 to 1",
+            "voiced.toml:6: turns.mode: is \"silense\", but must be one of \"detector\", \
+             \"silence\", \"manual\"; did you mean \"silence\"?",
+        ],
+    );
+    check(
+        "[listen]\nallowed_hosts = [\"a\", 3]\naddress = \"\"\n",
+        &[
+            "voiced.toml:4: listen.allowed_hosts: is array, but must be a list of texts: \
+             [\"a\", \"b\"]",
+            "voiced.toml:5: listen.address: is empty, but must be a text in quotes that is not \
+             empty",
+        ],
+    );
+    check(
+        "[mind]\nopenai = 3\n",
+        &["voiced.toml:4: mind.openai: is a section: write it as [mind.openai]"],
+    );
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_found_where_they_were_made() {
+    check(
+        "[turns]\nat_least_ms = 900\npatience_ms = 500\n",
+        &["voiced.toml:4: turns.at_least_ms: 900 ms is longer than turns.patience_ms, 500 ms, \
+           which ends every turn"],
+    );
+    check(
+        "[turns.activity]\nstop = 0.6\n",
+        &["voiced.toml:4: turns.activity.stop: 0.6 must be less than turns.activity.start, 0.5, \
+           or a voice in between flickers"],
+    );
+    check(
+        "[webrtc]\nudp_port_first = 50000\nudp_port_last = 40000\npublic_address = \"home\"\n",
+        &[
+            "voiced.toml:4: webrtc.udp_port_first: 50000 lies after webrtc.udp_port_last, 40000",
+            "voiced.toml:6: webrtc.public_address: \"home\" is not an IP address, such as \
+             203.0.113.7",
+        ],
+    );
+    check(
+        "[listen]\naddress = \"localhost\"\nallowed_origins = [\"example.com\"]\n",
+        &[
+            "voiced.toml:4: listen.address: \"localhost\" is not an address with a port, such as \
+             127.0.0.1:8080 or [::1]:8080",
+            "voiced.toml:5: listen.allowed_origins: \"example.com\" is not an origin: write the \
+             scheme and the host, such as https://example.com, and nothing after it",
+        ],
+    );
+}
+
+#[test]
+fn files_and_variables_that_are_missing_are_found() {
+    let written = written(
+        "[ear.pocketsphinx]\nmodel = \"nowhere\"\n\n[mind]\nengine = \"openai\"\n\
+         openai.key_env = \"CHAT_KEY\"\n\n[listen]\napi_keys_env = \"KEYS\"\n\n\
+         [personas]\ndirectory = \"people\"\n",
+    );
+    assert_eq!(
+        mistakes(&written),
+        [
+            "voiced.toml:2: ear.pocketsphinx.model: there is no nowhere/en-us/mdef: install the \
+             package pocketsphinx-en-us, name the folder of another model, or choose another \
+             ear.engine",
+            "voiced.toml:6: mind.openai.key_env: the environment variable CHAT_KEY is not set or \
+             empty: put the key in it",
+            "voiced.toml:9: listen.api_keys_env: the environment variable KEYS is not set or \
+             empty: put a key in it",
+            "voiced.toml:12: personas.directory: there is no folder people",
+        ]
+    );
+    let needs = Needs::default();
+    assert!(load(&written.sources, needs).is_ok(), "nothing of it is needed");
+}
+
+#[test]
+fn a_broken_file_says_where() {
+    let broken = written("[listen]\naddress = \n");
+    let found = mistakes(&broken);
+    assert!(found[0].starts_with("voiced.toml:2: "), "{found:?}");
+    let absent = Sources {
+        file: Some(PathBuf::from("no/such/file.toml")),
+        ..Sources::default()
+    };
+    let error = load(&absent, Needs::default()).unwrap_err();
+    assert_eq!(error.findings.len(), 1);
+    assert!(error.to_string().contains("--config: cannot read no/such/file.toml"));
+}
+
+#[test]
+fn flags_win_over_the_environment_over_the_file_over_defaults() {
+    let mut written = written("[turns]\nsilence_ms = 300\npatience_ms = 900\nat_least_ms = 200\n");
+    let sources = &mut written.sources;
+    sources.environment = [
+        ("VOICED__TURNS__SILENCE_MS", "400"),
+        ("VOICED__TURNS__PATIENCE_MS", "1000"),
+        ("VOICED__LISTEN__ALLOWED_HOSTS", "a.example, b.example"),
+        ("VOICED_TEST_AUDIO", "not a setting"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let flag = |key: &str, value: &str| ("--set".to_owned(), key.to_owned(), value.to_owned());
+    sources.flags = vec![flag("turns.silence_ms", "600")];
+    let loaded = load(&written.sources, Needs::default()).unwrap();
+    assert_eq!(loaded.raw.turns.silence_ms, 600, "the flag");
+    assert_eq!(loaded.raw.turns.patience_ms, 1_000, "the environment");
+    assert_eq!(loaded.raw.turns.at_least_ms, 200, "the file");
+    assert_eq!(loaded.raw.turns.final_within_ms, 1_500, "the default");
+    assert_eq!(loaded.raw.listen.allowed_hosts, ["a.example", "b.example"]);
+    let origin = &loaded.origins["turns.patience_ms"];
+    assert_eq!(*origin, Origin::Variable("VOICED__TURNS__PATIENCE_MS".into()));
+}
+
+#[test]
+fn mistakes_in_the_environment_and_the_flags_are_found_too() {
+    let flag = |key: &str, value: &str| ("--set".to_owned(), key.to_owned(), value.to_owned());
+    let sources = Sources {
+        environment: [("VOICED__TURNS__SILENC_MS".to_owned(), "400".to_owned())].into(),
+        flags: vec![flag("turns.reply", "perhaps"), flag("drain", "3")],
+        ..Sources::default()
+    };
+    let error = load(&sources, Needs::default()).unwrap_err();
+    let found: Vec<_> = error.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "environment variable VOICED__TURNS__SILENC_MS: turns.silenc_ms: is not a setting; \
+             did you mean 'turns.silence_ms'?",
+            "--set: drain: is a section: name one of its settings",
+            "--set: turns.reply: must be true or false",
+        ]
+    );
+}
+
+#[test]
+fn only_a_loopback_listener_goes_without_keys() {
+    let listen = |address: &str, keys: Option<&str>| {
+        let flag = |key: &str, value: &str| ("--listen".into(), key.into(), value.into());
+        let mut flags = vec![flag("listen.address", address)];
+        let mut environment = BTreeMap::new();
+        if let Some(keys) = keys {
+            flags.push(flag("listen.api_keys_env", "KEYS"));
+            environment.insert("KEYS".to_owned(), keys.to_owned());
+        }
+        let needs = Needs {
+            listener: true,
+            ..Needs::default()
+        };
+        let sources = Sources {
+            file: None,
+            environment,
+            flags,
+        };
+        load(&sources, needs).map(|loaded| loaded.config.listen.keys)
+    };
+    for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:8080"] {
+        let error = listen(open, None).unwrap_err();
+        assert_eq!(error.findings.len(), 1);
+        assert!(error.to_string().contains("so it needs API keys"), "{error}");
+        assert!(listen(open, Some(" , ")).is_err(), "blanks are no keys");
+        let Ok(ApiKeys::OneOf(keys)) = listen(open, Some("one, two")) else {
+            panic!("keys open it");
+        };
+        let keys: Vec<_> = keys.iter().map(Secret::reveal).collect();
+        assert_eq!(keys, ["one", "two"]);
+    }
+    for loopback in ["127.0.0.1:0", "[::1]:80", "127.0.0.2:80"] {
+        assert!(matches!(listen(loopback, None), Ok(ApiKeys::Anybody)));
+    }
+}
+
+#[test]
+fn no_output_shows_a_secret() {
+    let mut right = written(&format!(
+        "{SCRIPTED}[listen]\napi_keys_env = \"KEYS\"\n[mind.openai]\nkey_env = \"CHAT\"\n"
+    ));
+    right.sources.environment = [("KEYS".to_owned(), "hush-hush".to_owned())].into();
+    let loaded = load(&right.sources, Needs::ALL).unwrap();
+    let printed = print::effective(&loaded.raw, &loaded.origins, &right.sources.environment);
+    assert!(printed.contains("api_keys_env = \"KEYS\"  # KEYS is ***"), "{printed}");
+    assert!(printed.contains("key_env = \"CHAT\"  # CHAT is not set"), "{printed}");
+    let debugged = format!("{:?}", loaded.config);
+    assert!(!printed.contains("hush") && !debugged.contains("hush"));
+
+    let wrong = written(
+        "[mind.openai]\nkey_env = \"sk-hush\"\nbase_url = \"http://me:hush@host/v1\"\n\
+         [mind]\nengine = \"openai\"\n",
+    );
+    let found = mistakes(&wrong).join("\n");
+    assert!(found.contains("not the secret itself"), "{found}");
+    assert!(found.contains("must not hold a user or password"), "{found}");
+    assert!(!found.contains("hush"), "{found}");
+}
+
+#[test]
+fn the_defaults_are_those_of_the_parts() {
+    let loaded = load(&Sources::default(), Needs::default()).unwrap();
+    assert_eq!(loaded.config.turns, TurnPolicy::default());
+    assert_eq!(loaded.config.activity, ActivityPolicy::default());
+}
+
+#[test]
+fn the_file_of_defaults_is_the_one_that_is_printed_and_means_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/default.toml");
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == print::defaults(),
+        "configs/default.toml is old: `voiced check --print-default > configs/default.toml`"
+    );
+    let sources = Sources {
+        file: Some(path),
+        ..Sources::default()
+    };
+    let (raw, findings) = layers::merge(&sources);
+    assert!(findings.into_result(()).is_ok());
+    let mut expected = raw::RawConfig::default();
+    // The only relative path among the defaults would change by being written in a file.
+    expected.ear.pocketsphinx.model = raw.ear.pocketsphinx.model.clone();
+    assert_eq!(raw, expected);
+}
+
+#[test]
+fn every_example_is_a_setting_that_would_be_taken() {
+    for section in raw::SECTIONS {
+        for key in section.keys.iter().filter(|key| key.example.is_some()) {
+            let example = key.example.unwrap();
+            let sources = written(&format!("[{}]\n{} = {example}\n", section.path, key.name));
+            let (_, findings) = layers::merge(&sources.sources);
+            assert!(findings.into_result(()).is_ok(), "{}.{}", section.path, key.name);
+        }
+    }
+}
+
+#[test]
+fn every_configuration_in_the_folder_is_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+    let mut n_read = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let sources = Sources {
+                file: Some(path),
+                ..Sources::default()
+            };
+            let needs = Needs {
+                ear: false,
+                ..Needs::ALL
+            };
+            load(&sources, needs).unwrap();
+            n_read += 1;
+        }
+    }
+    assert!(n_read >= 2, "default.toml and cpu.toml at least");
+}
