@@ -118,6 +118,20 @@ impl MicSender {
         self.0.filled.notify_one();
         true
     }
+
+    /// Waits until `listen` has taken everything sent so far, so that a command about that audio
+    /// does not overtake it; or until the call is over.
+    pub async fn settled(&self) {
+        loop {
+            {
+                let state = self.0.state();
+                if state.frames.is_empty() || state.receiver_gone {
+                    return;
+                }
+            }
+            self.0.drained.notified().await;
+        }
+    }
 }
 
 impl Drop for MicSender {

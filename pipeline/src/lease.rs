@@ -24,13 +24,13 @@ pub struct Lease<I, O> {
 /// Towards the engine.
 pub struct Feed<I> {
     inputs: mpsc::Sender<I>,
-    worker: Option<Thread>,
+    worker: Worker,
 }
 
 /// From the engine.
 pub struct Yields<O> {
     outputs: mpsc::Receiver<O>,
-    worker: Option<Thread>,
+    worker: Worker,
 }
 
 /// The engine's end of a lease.
@@ -44,6 +44,7 @@ pub struct Row<I, O> {
 impl<I, O> Lease<I, O> {
     /// A lease and its other end. `worker` is the thread to wake, if a thread serves it.
     pub fn new(worker: Option<Thread>) -> (Self, Row<I, O>) {
+        let worker = Worker(worker);
         let (inputs_tx, inputs) = mpsc::channel(INPUTS_PER_ROW);
         let (outputs, outputs_rx) = mpsc::channel(OUTPUTS_PER_ROW);
         let lease = Lease {
@@ -64,7 +65,7 @@ impl<I> Feed<I> {
     /// Waits for room in the row's queue.
     pub async fn send(&self, input: I) -> Result<(), Closed> {
         self.inputs.send(input).await.map_err(|_| Closed)?;
-        wake(self.worker.as_ref());
+        self.worker.wake();
         Ok(())
     }
 }
@@ -74,21 +75,27 @@ impl<O> Yields<O> {
     /// to the row, so the worker is told.
     pub async fn recv(&mut self) -> Option<O> {
         let output = self.outputs.recv().await;
-        wake(self.worker.as_ref());
+        self.worker.wake();
         output
     }
 }
 
-impl<O> Drop for Yields<O> {
-    fn drop(&mut self) {
-        self.outputs.close();
-        wake(self.worker.as_ref());
+/// The thread that serves a lease, if a thread does. Woken by hand, and when dropped: whoever holds
+/// it declares it after the channel end whose closing the thread must notice.
+#[derive(Clone, Default)]
+struct Worker(Option<Thread>);
+
+impl Worker {
+    fn wake(&self) {
+        if let Some(thread) = &self.0 {
+            thread.unpark();
+        }
     }
 }
 
-fn wake(worker: Option<&Thread>) {
-    if let Some(worker) = worker {
-        worker.unpark();
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.wake();
     }
 }
 
@@ -136,7 +143,7 @@ impl<I, O> Open<I, O> {
 /// How sessions reach one engine.
 pub struct EngineClient<I, O> {
     opens: mpsc::Sender<Open<I, O>>,
-    worker: Option<Thread>,
+    worker: Worker,
     healthy: watch::Receiver<bool>,
 }
 
@@ -167,7 +174,7 @@ impl<I, O> EngineClient<I, O> {
         (
             EngineClient {
                 opens: opens_tx,
-                worker: None,
+                worker: Worker::default(),
                 healthy,
             },
             EngineServer { opens, health },
@@ -175,11 +182,9 @@ impl<I, O> EngineClient<I, O> {
     }
 
     /// The same client, waking `worker` when it asks.
-    pub fn woken(self, worker: Thread) -> Self {
-        Self {
-            worker: Some(worker),
-            ..self
-        }
+    pub fn woken(mut self, worker: Thread) -> Self {
+        self.worker = Worker(Some(worker));
+        self
     }
 
     /// Asks for a row.
@@ -189,7 +194,7 @@ impl<I, O> EngineClient<I, O> {
             .send(Open { answer })
             .await
             .map_err(|_| OpenError::Closed)?;
-        wake(self.worker.as_ref());
+        self.worker.wake();
         answered
             .await
             .map_err(|_| OpenError::Closed)?

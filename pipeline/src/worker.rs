@@ -65,10 +65,11 @@ impl<E: Engine> Worker<E> {
 
     fn run(&mut self) -> Result<(), EngineError> {
         loop {
+            // Rows are closed before leases are counted: the last one must not be waited for.
+            self.feed_rows()?;
             if !self.take_leases() {
                 return Ok(());
             }
-            self.feed_rows()?;
             if self.step()? == Progress::Idle {
                 // Every sender unparks after it sends; a token kept from before makes this a no-op.
                 thread::park();
