@@ -237,7 +237,14 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let typed = ["voiced", "serve", "--listen", "[::1]:9", "--set", "turns.sure=0.5"];
+        let typed = [
+            "voiced",
+            "serve",
+            "--listen",
+            "[::1]:9",
+            "--set",
+            "turns.sure=0.5",
+        ];
         let Command::Serve(serve) = Cli::try_parse_from(typed).unwrap().command else {
             panic!("serve was asked for");
         };

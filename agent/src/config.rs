@@ -11,6 +11,7 @@ use std::{
 };
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
+use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
 
 pub mod check;
 pub mod findings;
@@ -41,14 +42,24 @@ pub struct Config {
     pub turns: TurnPolicy,
     /// How sound becomes speech.
     pub activity: ActivityPolicy,
-    /// What is done to the caller's sound.
+    /// What is done to the sound of callers on the network.
     pub edge: Edge,
+    /// This machine's own sound.
+    pub local: Local,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.
     pub log: Log,
     /// How long calls may go on once the daemon goes down.
     pub drain_deadline: Duration,
+}
+
+impl Config {
+    /// How many calls are taken at once: two rows of the recogniser are kept spare, because the
+    /// row of a call that ended is free only after the next step.
+    pub fn n_calls(&self) -> usize {
+        self.listen.max_calls.min(self.ear.rows.saturating_sub(2)).max(1)
+    }
 }
 
 /// The listener and its limits.
@@ -66,16 +77,18 @@ pub struct Listen {
     pub max_calls: usize,
     /// Calls at once from one address.
     pub max_calls_per_address: usize,
-    /// Connections at once from one address.
-    pub max_connections_per_address: usize,
+    /// Connections at once that are no WebSocket calls.
+    pub max_connections: usize,
+    /// Of these, connections without a whole request yet.
+    pub max_half_open: usize,
     /// Longest call.
     pub max_call: Duration,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// Largest WebSocket frame in bytes.
-    pub max_frame: usize,
     /// Time for a request head to arrive.
     pub request_within: Duration,
+    /// Whether unknown keys in a client's events are refused.
+    pub strict: bool,
 }
 
 /// Who may use the API.
@@ -112,16 +125,22 @@ impl std::fmt::Debug for Secret {
 /// WebRTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webrtc {
-    /// The address the other side is told, where it is not this machine's own.
-    pub public_address: Option<IpAddr>,
-    /// Addresses to send and receive from; empty for the listener's.
-    pub bind_addresses: Vec<IpAddr>,
-    /// First and last UDP port; `None` lets the system choose.
-    pub udp_ports: Option<(u16, u16)>,
+    /// The UDP port of all calls; 0 takes a free one.
+    pub port: u16,
+    /// Addresses to receive on; empty for those beside the listener's.
+    pub addresses: Vec<IpAddr>,
+    /// Addresses the other side is told instead; empty for the above.
+    pub public_addresses: Vec<IpAddr>,
+    /// Bits a second of the agent's voice.
+    pub bitrate: u32,
+    /// How hard the codec tries, 0 to 10.
+    pub complexity: u8,
+    /// Loss to be ready for, in per cent.
+    pub expected_loss: u8,
     /// Time for a call to be connected.
     pub connect_within: Duration,
-    /// Bits a second of the voice that is sent.
-    pub bitrate: u32,
+    /// Silence of the network after which a call is over.
+    pub lost_after: Duration,
 }
 
 /// The recogniser.
@@ -162,33 +181,10 @@ pub struct Mind {
 pub enum MindEngine {
     /// The rules of each persona.
     Scripted,
-    /// A server.
-    OpenAi(Box<OpenAi>),
-    /// Always this text.
-    Fixed(String),
-}
-
-/// An OpenAI-compatible chat server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenAi {
-    /// Its address up to and including the version, without a slash at the end.
-    pub base_url: String,
-    /// The model it is asked for.
-    pub model: String,
-    /// Its key.
-    pub key: Option<Secret>,
-    /// How adventurous its words are.
-    pub temperature: Option<f32>,
-    /// Most tokens of a reply.
-    pub max_tokens: Option<u32>,
-    /// Time for the connection to stand.
-    pub connect_within: Duration,
-    /// Time to the first token, tries included.
-    pub first_token_within: Duration,
-    /// Longest pause between two tokens.
-    pub next_token_within: Duration,
-    /// Tries after the first.
-    pub retries: u32,
+    /// A chat server.
+    OpenAi(Box<OpenAiSettings>),
+    /// Always this.
+    Fixed(FixedModel),
 }
 
 /// The synthesiser.
@@ -220,6 +216,19 @@ pub struct Edge {
     pub echo_cancellation: bool,
     /// Takes steady noise out.
     pub noise_suppression: bool,
+    /// Takes what lies below 80 Hz out.
+    pub high_pass: bool,
+}
+
+/// This machine's microphone and loudspeaker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Local {
+    /// Part of the microphone's name.
+    pub microphone: Option<String>,
+    /// Part of the loudspeaker's name.
+    pub loudspeaker: Option<String>,
+    /// What is done to the microphone.
+    pub edge: Edge,
 }
 
 /// Who answers.

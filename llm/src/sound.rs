@@ -44,7 +44,7 @@ pub fn likeness(a: &Word, b: &Word) -> f32 {
         return 0.0;
     }
     // Words of three letters and fewer are so close to each other that only one sound will do.
-    if short <= 3 {
+    if short <= 2 || long <= 3 {
         let same = a.key == b.key && !a.key.is_empty();
         return if same { 0.8 } else { 0.0 };
     }
@@ -133,6 +133,10 @@ fn change_cost(a: u8, b: u8, start: bool) -> f32 {
 /// The sounds of a word. Voiced and unvoiced consonants are one class, since a recogniser's errors
 /// are mostly between them; silent letters go.
 fn key(word: &str) -> Vec<u8> {
+    if word == "one" || word == "once" {
+        // Spelt with a vowel, said with a w.
+        return if word == "one" { b"wan".to_vec() } else { b"wans".to_vec() };
+    }
     let letters: Vec<char> = word.chars().filter(|c| c.is_alphabetic()).collect();
     let mut sounds: Vec<u8> = Vec::with_capacity(letters.len());
     let mut i = 0;
@@ -208,8 +212,8 @@ mod tests {
             ("bye", "by"),
         ];
         let missed: Vec<_> = heard.iter().filter(|(a, b)| alike(a, b) < ALIKE).collect();
-        // "order" and "count" are too far from what was heard: the other words must do.
-        assert_eq!(missed, [&("order", "larger"), &("order", "either"), &("count", "down")]);
+        // Too far from what was heard: the other words must do.
+        assert_eq!(missed, [&("count", "down")]);
     }
 
     #[test]
@@ -228,7 +232,6 @@ mod tests {
             ("stop", "shop"),
         ];
         let taken: Vec<_> = others.iter().filter(|(a, b)| alike(a, b) >= ALIKE).collect();
-        println!("{taken:?}");
         // One sound apart, as in speech itself.
         assert_eq!(taken, [&("what", "that"), &("thank", "think"), &("stop", "shop")]);
     }

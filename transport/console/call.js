@@ -24,15 +24,11 @@ export function authorization(key) {
 
 /** What a refused request means. */
 export async function refusal(answer) {
-  if (answer.status === 401 || answer.status === 403) return new CallProblem("key");
-  let detail = "";
-  try {
-    detail = (await answer.json()).error?.message ?? "";
-  } catch {
-    detail = "";
-  }
-  if (answer.status === 429 || answer.status === 503) return new CallProblem("full", detail);
-  return new CallProblem("refused", detail || `The server answered ${answer.status}.`);
+  if (answer.status === 401) return new CallProblem("key");
+  const said = await answer.json().catch(() => ({}));
+  const kind = { server_full: "full", rate_limit_exceeded: "too-many", server_shutting_down: "draining" }[said.error?.code];
+  const detail = said.error?.message || `The server answered ${answer.status}.`;
+  return new CallProblem(kind ?? (answer.status === 503 && !said.error?.code ? "full" : "refused"), detail);
 }
 
 /** A track from the chosen microphone, or from any when the chosen one is gone. */

@@ -76,11 +76,15 @@ function awaitReply(waits) {
 
 // Events of the call
 
+// Cancelling what has just ended by itself is nobody's mistake; the end of a call is told by `voiced.call.ended`.
+const EXPECTED_ERRORS = ["response_cancel_not_active", "session_expired", "server_shutting_down"];
+
 const HEARD = {
-  "session.created": () => choosesVoice(),
+  "session.created": ({ session }) => configure(session),
   "input_audio_buffer.speech_started": () => ((now.userSpeaks = true), awaitReply(false)),
   "input_audio_buffer.speech_stopped": () => ((now.userSpeaks = false), awaitReply(true)),
   "conversation.item.input_audio_transcription.completed": ({ transcript }) => transcript.trim() || awaitReply(false),
+  "voiced.turn.discarded": () => ((now.userSpeaks = false), awaitReply(false)),
   "response.created": () => ((now.replying = true), awaitReply(false)),
   "response.done": () => (now.replying = false),
   "output_audio_buffer.started": () => ((now.sounding = true), awaitReply(false)),
@@ -96,10 +100,7 @@ const HEARD = {
   },
   "voiced.call.ended": ({ reason }) => endedByServer(reason),
   error: ({ error }) => {
-    // Cancelling what has just ended by itself is no mistake of anyone's.
-    if (!/^(response_cancel_not_active|conversation_already_has_active_response)$/.test(error.code)) {
-      conversation.note(error.message);
-    }
+    if (!EXPECTED_ERRORS.includes(error.code)) conversation.note(error.message);
   },
 };
 
@@ -110,9 +111,13 @@ function heard(event) {
   showCall();
 }
 
-function choosesVoice() {
+/** Asks for what the page needs: the caller's words, and the voice that was picked. */
+function configure(session) {
+  const audio = {};
   const voice = at("voice").value;
-  if (voice) call.send({ type: "session.update", session: { type: "realtime", audio: { output: { voice } } } });
+  if (voice) audio.output = { voice };
+  if (!session?.audio?.input?.transcription) audio.input = { transcription: { model: "default" } };
+  if (Object.keys(audio).length > 0) call.send({ type: "session.update", session: { type: "realtime", audio } });
 }
 
 // A call from beginning to end
@@ -166,6 +171,7 @@ function ended(which, trouble) {
   page.call = "";
   Object.assign(now, QUIET);
   clearTimeout(awaiting);
+  conversation.callEnded();
   score.stop();
   at("loudspeaker").srcObject = null;
   if (trouble) problem(trouble);
@@ -251,7 +257,8 @@ function problem(error) {
 }
 
 function notice(kind, detail) {
-  const { title, text, retry, typing } = wordsFor(kind, detail);
+  const known = sessionStorage.getItem("voiced.key");
+  const { title, text, retry, typing } = wordsFor(kind === "key" && known ? "wrong-key" : kind, detail);
   page.notice = kind;
   at("notice-title").textContent = title;
   at("notice-text").textContent = text;

@@ -57,6 +57,13 @@ export class Conversation {
     this.#follows = true;
   }
 
+  /** Nothing more comes of lines that were still being said. */
+  callEnded() {
+    for (const line of this.#list.querySelectorAll('[data-status="partial"], [data-status="streaming"]')) {
+      line.dataset.status = "final";
+    }
+  }
+
   /** A line of the page itself. */
   note(text) {
     const line = element("li", "note", text);
@@ -89,6 +96,10 @@ export class Conversation {
       "conversation.item.added": () => this.#added(event.item, event.previous_item_id),
       "conversation.item.done": () => this.#added(event.item, event.previous_item_id),
       "conversation.item.deleted": () => this.#drop(event.item_id),
+      "voiced.turn.discarded": () => this.#drop(event.item_id),
+      "voiced.tool.called": () => this.#calls(`tool ${event.call_id}`, event.name, event.arguments, event.call_id),
+      "voiced.tool.returned": () => this.#answered(event),
+      "voiced.transfer.requested": () => this.note(`The agent hands the call over to ${event.target}.`),
       "response.output_item.added": () => this.#written(event.item, event.response_id),
       "response.output_item.done": () => this.#written(event.item, event.response_id),
       "response.output_audio_transcript.delta": () => this.#wrote(event),

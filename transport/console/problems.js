@@ -26,6 +26,10 @@ const WORDS = {
     retry: "Try again",
     typing: true,
   },
+  "wrong-key": {
+    title: "That key was not accepted",
+    text: "Check it and enter it again, or ask the server's operator for another.",
+  },
   key: {
     title: "This server wants a key",
     text: "Enter a key that its operator configured. It is kept in this tab only.",
@@ -74,8 +78,6 @@ const WORDS = {
 
 /** The words for a kind of problem; what the server said stands where we know less. */
 export function wordsFor(kind, detail) {
-  if (kind === "full" && /going down/i.test(detail)) return WORDS.draining;
-  if (kind === "full" && /address/i.test(detail)) return WORDS["too-many"];
   if (kind === "refused") return { ...WORDS.refused, text: sentence(detail) };
   return WORDS[kind] ?? WORDS.failed;
 }
@@ -87,11 +89,13 @@ function sentence(text) {
 }
 
 /** What the end of a call means: a kind of problem, or a plain remark in the conversation. */
-export function endOfCall(reason = "") {
-  if (/drain|going down/i.test(reason)) return { problem: "draining" };
-  if (/fail|broke/i.test(reason)) return { problem: "failed" };
-  if (/agent/i.test(reason)) return { remark: "The agent hung up." };
-  if (/long/i.test(reason)) return { remark: "The call reached its longest allowed length." };
-  if (/transfer/i.test(reason)) return { remark: "The call was handed over." };
-  return { remark: "The call ended." };
+export function endOfCall(reason) {
+  const ends = {
+    draining: { problem: "draining" },
+    failed: { problem: "failed" },
+    not_reading: { problem: "gone" },
+    agent_hung_up: { remark: "The agent hung up." },
+    too_long: { remark: "The call reached its longest allowed length." },
+  };
+  return ends[reason] ?? { remark: "The call ended." };
 }

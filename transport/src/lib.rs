@@ -9,9 +9,12 @@
 //! Invariant: wire formats stop here, and nothing here decides anything about a conversation.
 pub mod codec;
 pub mod edge;
+pub mod http;
 pub mod jitter;
+pub mod keys;
 #[cfg(feature = "local-audio")]
 pub mod local;
 pub mod openai_realtime;
 pub mod pacer;
-// pub mod webrtc;
+pub mod webrtc;
+pub mod websocket;

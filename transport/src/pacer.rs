@@ -36,6 +36,11 @@ impl Clock {
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+
+    /// The present moment, for libraries that want to be told.
+    pub fn now(self) -> std::time::Instant {
+        (self.0 + self.0.elapsed()).into_std()
+    }
 }
 
 /// One beat has come.

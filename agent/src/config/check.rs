@@ -7,15 +7,20 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use voiced_core::{
     activity::ActivityPolicy,
     turn::{TurnMode, TurnPolicy},
 };
+use voiced_llm::{
+    fixed::FixedModel,
+    openai::{self, LimitName, OpenAiSettings},
+};
 
 use crate::config::{
-    ApiKeys, Config, Ear, EarEngine, Edge, Listen, Log, LogFormat, Mind, MindEngine, Needs,
-    OpenAi, Personas, Secret, Voice, VoiceEngine, Webrtc, findings::Findings,
-    missing_of_pocketsphinx, raw, raw::RawConfig,
+    ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
+    Personas, Secret, Voice, VoiceEngine, Webrtc, findings::Findings, missing_of_pocketsphinx, raw,
+    raw::RawConfig,
 };
 
 type Environment = BTreeMap<String, String>;
@@ -38,6 +43,16 @@ pub(super) fn checked(
         edge: Edge {
             echo_cancellation: raw.edge.echo_cancellation,
             noise_suppression: raw.edge.noise_suppression,
+            high_pass: raw.edge.high_pass,
+        },
+        local: Local {
+            microphone: raw.local.microphone.clone(),
+            loudspeaker: raw.local.loudspeaker.clone(),
+            edge: Edge {
+                echo_cancellation: raw.local.echo_cancellation,
+                noise_suppression: raw.local.noise_suppression,
+                high_pass: raw.local.high_pass,
+            },
         },
         personas: personas(&raw.personas, needs, findings),
         log: log(&raw.log, findings),
@@ -66,13 +81,20 @@ fn listen(
         let bare = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
-        if bare.is_none_or(|host| host.is_empty() || host.contains('/')) {
+        if origin != "*" && bare.is_none_or(|host| host.is_empty() || host.contains('/')) {
             let message = format!(
                 "\"{origin}\" is not an origin: write the scheme and the host, such as \
                  https://example.com, and nothing after it"
             );
             findings.note_at("listen.allowed_origins", message);
         }
+    }
+    if raw.max_half_open > raw.max_connections {
+        let message = format!(
+            "{} is more than listen.max_connections, {}",
+            raw.max_half_open, raw.max_connections
+        );
+        findings.note_at("listen.max_half_open", message);
     }
     Listen {
         address,
@@ -81,11 +103,12 @@ fn listen(
         allowed_origins: raw.allowed_origins.clone(),
         max_calls: raw.max_calls as usize,
         max_calls_per_address: raw.max_calls_per_address as usize,
-        max_connections_per_address: raw.max_connections_per_address as usize,
+        max_connections: raw.max_connections as usize,
+        max_half_open: raw.max_half_open as usize,
         max_call: Duration::from_secs(60 * u64::from(raw.max_call_minutes)),
         max_body: raw.max_body_kib as usize * 1024,
-        max_frame: raw.max_frame_kib as usize * 1024,
         request_within: Duration::from_millis(raw.request_within_ms.into()),
+        strict: raw.strict,
     }
 }
 
@@ -112,17 +135,23 @@ fn api_keys(
     };
     let keys: Vec<_> = secret(variable, environment)
         .into_iter()
-        .flat_map(|keys| keys.0.split(',').map(|key| key.trim().to_owned()).collect::<Vec<_>>())
+        .flat_map(|keys| {
+            keys.0
+                .split(',')
+                .map(|key| key.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
         .filter(|key| !key.is_empty())
         .map(Secret::new)
         .collect();
     if needs.listener && keys.is_empty() {
-        findings.note_at(
-            "listen.api_keys_env",
-            format!("the environment variable {variable} is not set or empty: put a key in it"),
-        );
+        findings.note_at("listen.api_keys_env", not_set(variable));
     }
     ApiKeys::OneOf(keys)
+}
+
+fn not_set(variable: &str) -> String {
+    format!("the environment variable {variable} is not set or empty: put the key in it")
 }
 
 fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
@@ -131,48 +160,36 @@ fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
 }
 
 fn webrtc(raw: &raw::Webrtc, findings: &mut Findings) -> Option<Webrtc> {
-    let address = |key: &str, text: &str, findings: &mut Findings| -> Option<IpAddr> {
-        let address = text.parse().ok();
-        if address.is_none() {
-            let message = format!("\"{text}\" is not an IP address, such as 203.0.113.7");
-            findings.note_at(key, message);
-        }
-        address
-    };
-    let public_address = raw
-        .public_address
-        .as_deref()
-        .and_then(|text| address("webrtc.public_address", text, findings));
-    let bind_addresses = raw
-        .bind_addresses
-        .iter()
-        .filter_map(|text| address("webrtc.bind_addresses", text, findings))
-        .collect();
-    let udp_ports = match (port(raw.udp_port_first), port(raw.udp_port_last)) {
-        (0, 0) => None,
-        (0, _) | (_, 0) => {
-            let message = "name both webrtc.udp_port_first and webrtc.udp_port_last, or neither";
-            findings.note_at("webrtc.udp_port_first", message);
-            None
-        }
-        (first, last) if first > last => {
-            let message = format!("{first} lies after webrtc.udp_port_last, {last}");
-            findings.note_at("webrtc.udp_port_first", message);
-            None
-        }
-        (first, last) => Some((first, last)),
-    };
-    raw.enabled.then_some(Webrtc {
-        public_address,
-        bind_addresses,
-        udp_ports,
-        connect_within: Duration::from_millis(raw.connect_within_ms.into()),
+    let small = |n: u32| u8::try_from(n).expect("the table of keys ends at 100");
+    let webrtc = Webrtc {
+        port: u16::try_from(raw.port).expect("the table of keys ends at 65535"),
+        addresses: addresses("webrtc.addresses", &raw.addresses, findings),
+        public_addresses: addresses("webrtc.public_addresses", &raw.public_addresses, findings),
         bitrate: raw.bitrate,
-    })
+        complexity: small(raw.complexity),
+        expected_loss: small(raw.expected_loss),
+        connect_within: Duration::from_millis(raw.connect_within_ms.into()),
+        lost_after: Duration::from_millis(raw.lost_after_ms.into()),
+    };
+    if webrtc.addresses.iter().any(IpAddr::is_unspecified) {
+        let message = "name the addresses one by one, or none at all for every one of the machine";
+        findings.note_at("webrtc.addresses", message);
+    }
+    raw.enabled.then_some(webrtc)
 }
 
-fn port(number: u32) -> u16 {
-    u16::try_from(number).expect("the table of keys ends at 65535")
+fn addresses(key: &str, texts: &[String], findings: &mut Findings) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for text in texts {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => {
+                let message = format!("\"{text}\" is not an IP address, such as 203.0.113.7");
+                findings.note_at(key, message);
+            }
+        }
+    }
+    addresses
 }
 
 fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
@@ -207,20 +224,16 @@ fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
     }
 }
 
-fn mind(
-    raw: &raw::Mind,
-    environment: &Environment,
-    needs: Needs,
-    findings: &mut Findings,
-) -> Mind {
+fn mind(raw: &raw::Mind, environment: &Environment, needs: Needs, findings: &mut Findings) -> Mind {
     let engine = match raw.engine.as_str() {
-        "openai" => MindEngine::OpenAi(Box::new(openai(
-            &raw.openai,
-            environment,
-            needs,
-            findings,
-        ))),
-        "fixed" => MindEngine::Fixed(raw.fixed.text.clone()),
+        "openai" => MindEngine::OpenAi(Box::new(openai(&raw.openai, environment, needs, findings))),
+        "fixed" => {
+            let model = match &raw.fixed.text {
+                Some(text) => FixedModel::saying(text),
+                None => FixedModel::words(raw.fixed.words as usize),
+            };
+            MindEngine::Fixed(model.paced(Duration::from_millis(raw.fixed.pace_ms.into())))
+        }
         _ => MindEngine::Scripted,
     };
     Mind {
@@ -234,31 +247,12 @@ fn openai(
     environment: &Environment,
     needs: Needs,
     findings: &mut Findings,
-) -> OpenAi {
-    let bare = raw
-        .base_url
-        .strip_prefix("http://")
-        .or_else(|| raw.base_url.strip_prefix("https://"));
-    match bare {
-        None | Some("") => findings.note_at(
-            "mind.openai.base_url",
-            "must begin with http:// or https:// and name a host",
-        ),
-        // The address itself is not shown: it holds a secret.
-        Some(bare) if bare.split('/').next().is_some_and(|host| host.contains('@')) => findings
-            .note_at(
-                "mind.openai.base_url",
-                "must not hold a user or password: put the key in an environment variable and \
-                 its name in mind.openai.key_env",
-            ),
-        Some(_) => (),
-    }
+) -> OpenAiSettings {
+    let ms = |ms: u32| Duration::from_millis(ms.into());
     let key = raw.key_env.as_deref().and_then(|variable| {
         let key = secret(variable, environment);
         if key.is_none() && needs.mind {
-            let message =
-                format!("the environment variable {variable} is not set or empty: put the key in it");
-            findings.note_at("mind.openai.key_env", message);
+            findings.note_at("mind.openai.key_env", not_set(variable));
         }
         key
     });
@@ -270,16 +264,41 @@ fn openai(
         );
         findings.note_at("mind.openai.connect_within_ms", message);
     }
-    OpenAi {
-        base_url: raw.base_url.trim_end_matches('/').to_owned(),
-        model: raw.model.clone(),
-        key,
+    let settings = OpenAiSettings {
+        key: key.map(|key| openai::Secret::new(key.reveal())),
+        extra: extra(raw.extra_json.as_deref(), findings),
         temperature: raw.temperature.map(|temperature| temperature as f32),
         max_tokens: raw.max_tokens,
-        connect_within: Duration::from_millis(connect.into()),
-        first_token_within: Duration::from_millis(first.into()),
-        next_token_within: Duration::from_millis(raw.next_token_within_ms.into()),
-        retries: raw.retries,
+        limit_name: match raw.limit_name.as_str() {
+            "max_completion_tokens" => LimitName::MaxCompletionTokens,
+            _ => LimitName::MaxTokens,
+        },
+        usage: raw.usage,
+        connect_within: ms(connect),
+        first_token_within: ms(first),
+        next_token_within: ms(raw.next_token_within_ms),
+        attempts: raw.attempts,
+        retry_wait_at_most: ms(raw.retry_wait_at_most_ms),
+        key_over_plain_http: raw.key_over_plain_http,
+        ..OpenAiSettings::new(&raw.base_url, &raw.model)
+    };
+    // The client knows best what it can use; nothing is sent by asking it.
+    if let Err(error) = openai::OpenAi::new(settings.clone()) {
+        findings.note_at("mind.openai.base_url", error.to_string());
+    }
+    settings
+}
+
+fn extra(json: Option<&str>, findings: &mut Findings) -> serde_json::Map<String, Value> {
+    match json.map(serde_json::from_str) {
+        None => serde_json::Map::new(),
+        Some(Ok(Value::Object(extra))) => extra,
+        Some(wrong) => {
+            let why = wrong.map_or_else(|error| error.to_string(), |_| "it is none".to_owned());
+            let message = format!("must be a JSON object: {why}");
+            findings.note_at("mind.openai.extra_json", message);
+            serde_json::Map::new()
+        }
     }
 }
 

@@ -216,10 +216,7 @@ fn value_of_item(kind: Kind, item: &Item) -> Result<ValueKind, String> {
     }
 }
 
-fn environment_layer(
-    environment: &BTreeMap<String, String>,
-    findings: &mut Findings,
-) -> Layer {
+fn environment_layer(environment: &BTreeMap<String, String>, findings: &mut Findings) -> Layer {
     let mut layer = Layer::default();
     for (variable, text) in environment {
         let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else {
@@ -246,13 +243,7 @@ fn flag_layer(flags: &[(String, String, String)], findings: &mut Findings) -> La
     layer
 }
 
-fn set_text(
-    layer: &mut Layer,
-    findings: &mut Findings,
-    path: String,
-    origin: Origin,
-    text: &str,
-) {
+fn set_text(layer: &mut Layer, findings: &mut Findings, path: String, origin: Origin, text: &str) {
     let Some(key) = raw::key(&path) else {
         let name = path.rsplit('.').next().unwrap_or(&path);
         let message = if raw::has_section(&path) {
@@ -302,7 +293,10 @@ fn within(kind: Kind, value: ValueKind) -> Result<ValueKind, String> {
         (Kind::OneOf(words), ValueKind::String(word)) if !words.contains(&word.as_str()) => {
             let hint = closest(word, words.iter().copied());
             let hint = hint.map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"));
-            return Err(format!("is \"{word}\", but must be {}{hint}", kind.allowed()));
+            return Err(format!(
+                "is \"{word}\", but must be {}{hint}",
+                kind.allowed()
+            ));
         }
         (Kind::Text | Kind::Path, ValueKind::String(text)) if text.trim().is_empty() => {
             "empty".to_owned()
@@ -311,9 +305,11 @@ fn within(kind: Kind, value: ValueKind) -> Result<ValueKind, String> {
             if !crate::config::keys::is_variable_name(name) =>
         {
             // Never shown: somebody may have written the secret itself.
-            return Err("must be the NAME of an environment variable (capitals, digits and \
+            return Err(
+                "must be the NAME of an environment variable (capitals, digits and \
                  underscores), not the secret itself"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         _ => return Ok(value),
     };
@@ -327,9 +323,9 @@ fn unknown(path: &str, name: &str) -> String {
         return format!("is not a setting; did you mean '{}'?", join(section, near));
     }
     let all: Vec<String> = raw::paths().collect();
-    let elsewhere = all.iter().find(|other| {
-        other.rsplit('.').next() == Some(name)
-    });
+    let elsewhere = all
+        .iter()
+        .find(|other| other.rsplit('.').next() == Some(name));
     let near = elsewhere
         .map(String::as_str)
         .or_else(|| closest(path, all.iter().map(String::as_str)));

@@ -22,6 +22,8 @@ pub struct RawConfig {
     pub turns: Turns,
     /// The section `edge`.
     pub edge: Edge,
+    /// The section `local`.
+    pub local: Local,
     /// The section `personas`.
     pub personas: Personas,
     /// The section `log`.
@@ -39,28 +41,30 @@ section! {
         /// Environment variable with the API keys, separated by commas. Without it a loopback
         /// listener accepts any bearer token.
         api_keys_env: Option<String> = None, Kind::Variable, like "\"VOICED_API_KEYS\"";
-        /// Host names under which clients reach the daemon, beside its address and localhost.
-        /// Requests that name another host are refused, so that no web page can reach it by a
-        /// name of its own.
+        /// Host names under which clients reach the daemon, beside its addresses and localhost.
+        /// A loopback listener refuses requests that name another host, so that no web page can
+        /// reach it by a name of its own; any other does when names are listed here.
         allowed_hosts: Vec<String> = Vec::new(), Kind::Texts;
-        /// Origins of web pages that may use the API, e.g. "https://example.com"; the console
-        /// itself always may.
+        /// Origins of web pages that may use the API, e.g. "https://example.com", or "*" for
+        /// every one; the console itself always may.
         allowed_origins: Vec<String> = Vec::new(), Kind::Texts;
         /// Calls at once. The engines' rows may allow fewer.
         max_calls: u32 = 64, Kind::Whole(1, 10_000);
         /// Calls at once from one address.
         max_calls_per_address: u32 = 16, Kind::Whole(1, 10_000);
-        /// Connections at once from one address, those that are no call yet included.
-        max_connections_per_address: u32 = 256, Kind::Whole(1, 100_000);
+        /// Connections at once that are no WebSocket calls.
+        max_connections: u32 = 1_024, Kind::Whole(8, 100_000);
+        /// Of these, connections that have not sent a whole request yet; when there are more, the
+        /// oldest makes room.
+        max_half_open: u32 = 256, Kind::Whole(4, 100_000);
         /// A call longer than this is ended.
         max_call_minutes: u32 = 60, Kind::Whole(1, 1_440);
         /// Largest body of a request.
         max_body_kib: u32 = 256, Kind::Whole(16, 65_536);
-        /// Largest WebSocket frame. The dialect allows 15 MiB of audio in one event, 20 MiB in
-        /// base64.
-        max_frame_kib: u32 = 21_504, Kind::Whole(64, 65_536);
         /// A connection that has not sent a whole request head by then is closed.
         request_within_ms: u32 = 10_000, Kind::Whole(100, 120_000);
+        /// Whether keys in a client's events that the protocol does not have are refused.
+        strict: bool = false, Kind::Flag;
     }
 }
 
@@ -69,20 +73,24 @@ section! {
     Webrtc at "webrtc" {
         /// Whether WebRTC calls are taken at all.
         enabled: bool = true, Kind::Flag;
-        /// The address the other side is told to send to, where it is not one of this machine's
-        /// own: behind a one-to-one address translation, in a container.
-        public_address: Option<String> = None, Kind::Text, like "\"203.0.113.7\"";
-        /// Addresses of this machine to send and receive from. Empty: the listener's own, or
-        /// every one of the machine when it listens on all.
-        bind_addresses: Vec<String> = Vec::new(), Kind::Texts;
-        /// First UDP port for audio; 0 lets the system choose.
-        udp_port_first: u32 = 0, Kind::Whole(0, 65_535);
-        /// Last UDP port for audio, included.
-        udp_port_last: u32 = 0, Kind::Whole(0, 65_535);
+        /// The one UDP port of all WebRTC calls; 0 takes a free one. A firewall must let it in.
+        port: u32 = 0, Kind::Whole(0, 65_535);
+        /// Addresses of this machine to receive on. Empty: those beside the listener's, which
+        /// are all of the machine when it listens on all.
+        addresses: Vec<String> = Vec::new(), Kind::Texts;
+        /// Addresses the other side is told to send to, where a router forwards the port or the
+        /// daemon runs in a container. Empty: the addresses above.
+        public_addresses: Vec<String> = Vec::new(), Kind::Texts;
+        /// Bits a second of the agent's voice, redundancy against loss included.
+        bitrate: u32 = 32_000, Kind::Whole(6_000, 128_000);
+        /// How hard the codec tries, 10 the hardest. 5 takes two thirds of the time of 8.
+        complexity: u32 = 5, Kind::Whole(0, 10);
+        /// Lost packets in a hundred that the agent's voice is ready for from the beginning.
+        expected_loss: u32 = 5, Kind::Whole(0, 100);
         /// A call that is not connected by then is given up.
         connect_within_ms: u32 = 15_000, Kind::Whole(1_000, 120_000);
-        /// Bits a second of the voice that is sent.
-        bitrate: u32 = 32_000, Kind::Whole(6_000, 128_000);
+        /// A call that nothing has come from for so long is over.
+        lost_after_ms: u32 = 10_000, Kind::Whole(1_000, 120_000);
     }
 }
 
@@ -111,7 +119,7 @@ section! {
     /// The recogniser that follows a script.
     EarScripted at "ear.scripted" {
         /// What it hears, one entry an utterance, from the start again after the last.
-        utterances: Vec<String> = vec!["hello there".into()], Kind::Texts;
+        utterances: Vec<String> = vec!["one two three".into()], Kind::Texts;
     }
 }
 
@@ -142,22 +150,38 @@ section! {
         temperature: Option<f64> = None, Kind::Number(0.0, 2.0), like "0.7";
         /// Most tokens of a reply; unset leaves it to the server.
         max_tokens: Option<u32> = None, Kind::Whole(1, 32_768), like "300";
+        /// What the server calls that limit: "max_tokens", or "max_completion_tokens" for
+        /// OpenAI's reasoning models.
+        limit_name: String = "max_tokens".into(),
+            Kind::OneOf(&["max_tokens", "max_completion_tokens"]);
+        /// Whether it is asked to count tokens. Some servers refuse to be asked.
+        usage: bool = true, Kind::Flag;
+        /// More fields of every request, as a JSON object.
+        extra_json: Option<String> = None, Kind::Text, like "'{\"reasoning_effort\": \"low\"}'";
+        /// Sends the key over plain HTTP to other machines too.
+        key_over_plain_http: bool = false, Kind::Flag;
         /// Time for the connection to stand.
         connect_within_ms: u32 = 3_000, Kind::Whole(100, 60_000);
-        /// Time to the first token, tries included.
+        /// Time to the first token, the connection included.
         first_token_within_ms: u32 = 10_000, Kind::Whole(100, 120_000);
         /// Longest pause between two tokens.
         next_token_within_ms: u32 = 10_000, Kind::Whole(100, 120_000);
-        /// How often a request is tried again when it failed before its first token.
-        retries: u32 = 2, Kind::Whole(0, 10);
+        /// How often a reply is asked for in all when it fails before its first token.
+        attempts: u32 = 3, Kind::Whole(1, 10);
+        /// A server that wants a longer wait before it is asked again is given up at once.
+        retry_wait_at_most_ms: u32 = 3_000, Kind::Whole(0, 60_000);
     }
 }
 
 section! {
     /// The chat model that always says the same.
     MindFixed at "mind.fixed" {
-        /// What it says.
-        text: String = "I hear you loud and clear.".into(), Kind::Text;
+        /// What it says; unset: as many words as follow.
+        text: Option<String> = None, Kind::Text, like "\"It is sunny.\"";
+        /// How many words it says, in sentences of ten.
+        words: u32 = 10, Kind::Whole(1, 10_000);
+        /// How long it takes for each piece of about six words.
+        pace_ms: u32 = 0, Kind::Whole(0, 10_000);
     }
 }
 
@@ -233,13 +257,31 @@ section! {
 }
 
 section! {
-    /// What is done to the caller's sound before anybody hears it.
+    /// What is done to the sound of callers on the network before anybody hears it.
     Edge at "edge" {
-        /// Takes the agent's own voice out of the microphone. Browsers and telephones do it
-        /// themselves; bare loudspeakers need it.
+        /// Takes the agent's own voice out of the microphone, over WebRTC. Browsers do it
+        /// themselves unless asked not to.
         echo_cancellation: bool = false, Kind::Flag;
         /// Takes steady noise out of the microphone.
         noise_suppression: bool = false, Kind::Flag;
+        /// Takes hum, handling and wind, all below 80 Hz, out of the microphone.
+        high_pass: bool = false, Kind::Flag;
+    }
+}
+
+section! {
+    /// The microphone and loudspeaker of this machine: `voiced talk`.
+    Local at "local" {
+        /// Part of the microphone's name; unset: the system's choice.
+        microphone: Option<String> = None, Kind::Text, like "\"USB\"";
+        /// Part of the loudspeaker's name; unset: the system's choice.
+        loudspeaker: Option<String> = None, Kind::Text, like "\"USB\"";
+        /// Takes the agent's own voice out of the microphone. Off only with a headset.
+        echo_cancellation: bool = true, Kind::Flag;
+        /// Takes steady noise out of the microphone.
+        noise_suppression: bool = true, Kind::Flag;
+        /// Takes hum, handling and wind out of the microphone.
+        high_pass: bool = true, Kind::Flag;
     }
 }
 
@@ -286,6 +328,7 @@ pub const SECTIONS: &[Section] = &[
     Turns::SECTION,
     TurnsActivity::SECTION,
     Edge::SECTION,
+    Local::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,
@@ -308,7 +351,11 @@ pub fn names_in(section: &str) -> impl Iterator<Item = &'static str> {
     SECTIONS.iter().flat_map(move |known| {
         let (parent, name) = known.path.rsplit_once('.').unwrap_or(("", known.path));
         let itself = (parent == section).then_some(name);
-        let keys = if known.path == section { known.keys } else { &[] };
+        let keys = if known.path == section {
+            known.keys
+        } else {
+            &[]
+        };
         itself.into_iter().chain(keys.iter().map(|key| key.name))
     })
 }

@@ -48,6 +48,11 @@ pub fn answer(script: &Script, prompt: &Prompt) -> Answer {
     if let Some((call, output)) = tool_answer(now) {
         return after_tool(script, &exchanges, call, output, last);
     }
+    let answered = now.after.last().is_some_and(|m| m.role == Role::Assistant);
+    if answered || tokens(&now.heard).is_empty() {
+        // Asked to speak again, by a client or by silence.
+        return without_words(script, &prompt.messages);
+    }
     let turn = exchanges.len() - 1;
     let found = match &prompt.tool_choice {
         ToolChoice::Auto | ToolChoice::None => best_rule(script, &exchanges, turn, MEMORY, None),

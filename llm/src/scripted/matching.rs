@@ -116,12 +116,16 @@ pub fn fit(pattern: &Pattern, said: &Said<'_>) -> Option<Fit> {
 
 fn trace(pattern: &Pattern, said: &Said<'_>, best: &[Vec<Option<Cell>>]) -> Option<Fit> {
     let (mut i, mut j) = (0, 0);
-    let (mut matched, mut explained) = (0.0, 0.0);
+    let (mut matched, mut covered, mut explained) = (0.0, 0.0, 0.0);
     let mut captures = Vec::new();
     while i < pattern.elements.len() {
         let step = best[i][j]?.step;
         matched += step.matched;
         explained += step.explained;
+        // What may be missing cannot make up for what is.
+        if !pattern.elements[i].optional {
+            covered += step.matched;
+        }
         if step.words > 0
             && step.elements == 1
             && let Part::Slot { name, kind } = &pattern.elements[i].part
@@ -135,7 +139,7 @@ fn trace(pattern: &Pattern, said: &Said<'_>, best: &[Vec<Option<Cell>>]) -> Opti
     if matched <= 0.0 {
         return None;
     }
-    let covered = (matched / pattern.total).min(1.0);
+    let covered = (covered / pattern.total).min(1.0);
     let explained = if said.total > 0.0 {
         (explained / said.total).min(1.0)
     } else {
@@ -242,7 +246,7 @@ fn run_together_step(elements: &[Element], said: &Said<'_>, j: usize, steps: &mu
         return;
     };
     // Short words run together with anything.
-    if a.text.len() + b.text.len() < 6 {
+    if first.optional != second.optional || a.text.len() + b.text.len() < 6 {
         return;
     }
     let heard = &said.tokens[j].word;

@@ -183,7 +183,7 @@ mod tests {
             (Kind::Expression, "the square root of nine", Some("the square root of nine")),
             (Kind::Expression, "twelve", None),
             (Kind::Expression, "three times a day", None),
-            (Kind::Name, "peter o'brien", None),
+            (Kind::Name, "peter o'brien", Some("Peter O'brien")),
             (Kind::Name, "peter brown", Some("Peter Brown")),
             (Kind::Name, "the", None),
             (Kind::Word, "x", None),

@@ -106,7 +106,7 @@ impl Items {
 /// What the caller said, as an item. `transcript` once it is known.
 pub fn spoken_by_user(id: &ItemId) -> Value {
     json!({
-        "id": id.0, "object": "realtime.item", "type": "message", "role": "user",
+        "id": &*id.0, "object": "realtime.item", "type": "message", "role": "user",
         "status": "completed", "content": [{"type": "input_audio"}],
     })
 }
@@ -124,7 +124,7 @@ pub fn said_by_agent(id: &ItemId, status: &str, spoken: bool, text: Option<&str>
         .into_iter()
         .collect();
     json!({
-        "id": id.0, "object": "realtime.item", "type": "message", "role": "assistant",
+        "id": &*id.0, "object": "realtime.item", "type": "message", "role": "assistant",
         "status": status, "content": content,
     })
 }
@@ -132,7 +132,7 @@ pub fn said_by_agent(id: &ItemId, status: &str, spoken: bool, text: Option<&str>
 /// A call the model made, as an item.
 pub fn called_by_agent(id: &ItemId, status: &str, call: &ToolCall, arguments: &str) -> Value {
     json!({
-        "id": id.0, "object": "realtime.item", "type": "function_call", "status": status,
+        "id": &*id.0, "object": "realtime.item", "type": "function_call", "status": status,
         "call_id": call.id, "name": call.name, "arguments": arguments,
     })
 }
@@ -142,7 +142,7 @@ pub fn added(id: &ItemId, message: &Message) -> Value {
     let (role, part) = match message.role {
         Role::Tool => {
             return json!({
-                "id": id.0, "object": "realtime.item", "type": "function_call_output",
+                "id": &*id.0, "object": "realtime.item", "type": "function_call_output",
                 "status": "completed", "output": message.text,
                 "call_id": message.answers.as_deref().unwrap_or_default(),
             });
@@ -155,7 +155,7 @@ pub fn added(id: &ItemId, message: &Message) -> Value {
         },
     };
     json!({
-        "id": id.0, "object": "realtime.item", "type": "message", "role": role,
+        "id": &*id.0, "object": "realtime.item", "type": "message", "role": role,
         "status": "completed", "content": [{"type": part, "text": message.text}],
     })
 }

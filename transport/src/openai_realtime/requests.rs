@@ -21,7 +21,7 @@ const LEAST_COMMIT_MS: u64 = 100;
 /// Longest `event_id` of a client.
 const MAX_EVENT_ID: usize = 512;
 
-const CLIENT_EVENTS: [&str; 12] = [
+pub(super) const CLIENT_EVENTS: [&str; 12] = [
     "session.update",
     "input_audio_buffer.append",
     "input_audio_buffer.commit",

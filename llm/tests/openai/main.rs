@@ -1,0 +1,382 @@
+//! The chat client against a server on loopback that answers as servers do, and as they should
+//! not: order, tools, retries, time-outs, and that hanging up closes the request.
+#![allow(clippy::unwrap_used)]
+mod server;
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use serde_json::{Value, json};
+use server::{Answer, Server, delta, ended, sse, usage};
+use voiced_core::{
+    engine::{Prompt, ReplyEnd, ReplyPiece, ToolChoice},
+    turn::{Message, Role, ToolCall, ToolRuns, ToolSpec},
+};
+use voiced_llm::openai::{Failure, OpenAi, OpenAiSettings, Secret};
+use voiced_pipeline::lease::Lease;
+
+fn settings(server: &Server) -> OpenAiSettings {
+    OpenAiSettings {
+        key: Some(Secret::new("hush")),
+        ..OpenAiSettings::new(server.url(), "test-model")
+    }
+}
+
+fn prompt() -> Prompt {
+    Prompt {
+        messages: vec![Message::new(Role::User, "Hello?")],
+        ..Prompt::default()
+    }
+}
+
+async fn ask(settings: OpenAiSettings, prompt: Prompt) -> Lease<Prompt, ReplyPiece> {
+    let client = OpenAi::new(settings).unwrap().serve(4);
+    let lease = client.open().await.unwrap();
+    lease.feed.send(prompt).await.unwrap();
+    lease
+}
+
+/// All pieces of a reply; the last is no `End` when the row was given up.
+async fn reply(settings: OpenAiSettings) -> Vec<ReplyPiece> {
+    let mut lease = ask(settings, prompt()).await;
+    let mut pieces = Vec::new();
+    while let Some(piece) = lease.yields.recv().await {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+fn text(pieces: &[ReplyPiece]) -> String {
+    let texts = pieces.iter().filter_map(|piece| match piece {
+        ReplyPiece::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn end(pieces: &[ReplyPiece]) -> Option<ReplyEnd> {
+    match pieces.last() {
+        Some(ReplyPiece::End(end)) => Some(*end),
+        _ => None,
+    }
+}
+
+fn calls(pieces: &[ReplyPiece]) -> Vec<ToolCall> {
+    let calls = pieces.iter().filter_map(|piece| match piece {
+        ReplyPiece::ToolCall(call) => Some(call.clone()),
+        _ => None,
+    });
+    calls.collect()
+}
+
+fn hello() -> Answer {
+    sse(&[
+        json!({"choices": [{"delta": {"role": "assistant", "content": ""}}]}),
+        delta("Hel"),
+        delta("lo "),
+        delta("there."),
+        ended("stop"),
+        usage(7, 3),
+    ])
+}
+
+#[tokio::test]
+async fn text_streams_in_order_with_its_counts() {
+    let server = Server::start(vec![hello()]).await;
+    let pieces = reply(settings(&server)).await;
+    let expected = ["Hel", "lo ", "there."].map(|text| ReplyPiece::Text(text.into()));
+    assert_eq!(pieces[..3], expected);
+    let expected = ReplyEnd {
+        cut_short: false,
+        input_tokens: Some(7),
+        output_tokens: Some(3),
+    };
+    assert_eq!(end(&pieces), Some(expected));
+    let asked = server.requests().remove(0);
+    assert_eq!(asked.path, "/v1/chat/completions");
+    assert_eq!(asked.authorization.as_deref(), Some("Bearer hush"));
+    assert_eq!(asked.body["messages"], json!([{"role": "user", "content": "Hello?"}]));
+    assert_eq!(asked.body["stream_options"], json!({"include_usage": true}));
+}
+
+#[tokio::test]
+async fn text_is_passed_on_before_the_reply_is_complete() {
+    let mut held = hello();
+    held.cut_after(2);
+    held.then_hang = true;
+    let server = Server::start(vec![held]).await;
+    let mut lease = ask(settings(&server), prompt()).await;
+    assert_eq!(lease.yields.recv().await, Some(ReplyPiece::Text("Hel".into())));
+}
+
+#[tokio::test]
+async fn tools_are_called_alone_and_together_with_split_arguments() {
+    let part = |value: Value| json!({"choices": [{"delta": {"tool_calls": [value]}}]});
+    let server = Server::start(vec![sse(&[
+        delta("One moment."),
+        part(json!({"index": 0, "id": "a", "type": "function",
+            "function": {"name": "look_up_order", "arguments": ""}})),
+        part(json!({"index": 0, "function": {"arguments": "{\"num"}})),
+        part(json!({"index": 1, "id": "b", "function": {"name": "current_time", "arguments": "{}"}})),
+        part(json!({"index": 0, "function": {"arguments": "ber\":\"427\"}"}})),
+        ended("tool_calls"),
+    ])])
+    .await;
+    let mut asked = prompt();
+    asked.tools = vec![ToolSpec {
+        name: "look_up_order".into(),
+        description: "Looks an order up.".into(),
+        parameters: r#"{"type":"object"}"#.into(),
+        runs: ToolRuns::Here,
+    }];
+    asked.tool_choice = ToolChoice::Required;
+    asked.max_tokens = Some(50);
+    let mut lease = ask(settings(&server), asked).await;
+    let mut pieces = Vec::new();
+    while let Some(piece) = lease.yields.recv().await {
+        pieces.push(piece);
+    }
+    assert_eq!(text(&pieces), "One moment.");
+    let made: Vec<_> = (calls(&pieces).into_iter())
+        .map(|call| (call.id, call.name, call.arguments))
+        .collect();
+    let call = |id: &str, name: &str, arguments: &str| (id.into(), name.into(), arguments.into());
+    let expected: [(String, String, String); 2] = [
+        call("a", "look_up_order", r#"{"number":"427"}"#),
+        call("b", "current_time", "{}"),
+    ];
+    assert_eq!(made, expected);
+    assert!(end(&pieces).is_some());
+    let body = server.requests().remove(0).body;
+    assert_eq!(body["tool_choice"], "required");
+    assert_eq!(body["max_tokens"], 50);
+    assert_eq!(body["tools"][0]["function"]["name"], "look_up_order");
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_asked_again_and_waits_as_told() {
+    let server = Server::start(vec![
+        Answer::status(500, "oops"),
+        Answer::status(429, r#"{"error":{"message":"slow down"}}"#).header("retry-after-ms", "30"),
+        hello(),
+    ])
+    .await;
+    let pieces = reply(settings(&server)).await;
+    assert_eq!(text(&pieces), "Hello there.");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_too_much_patience_is_given_up() {
+    let server = Server::start(vec![
+        Answer::status(503, "").header("retry-after", "3600"),
+        hello(),
+    ])
+    .await;
+    assert_eq!(reply(settings(&server)).await, []);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_will_not_pass_is_not_asked_again() {
+    for status in [400, 401, 404] {
+        let server = Server::start(vec![Answer::status(status, "{}"), hello()]).await;
+        assert_eq!(reply(settings(&server)).await, [], "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let server = Server::start(vec![
+        Answer::status(502, ""),
+        Answer::status(502, ""),
+        hello(),
+    ])
+    .await;
+    let twice = OpenAiSettings {
+        attempts: 2,
+        ..settings(&server)
+    };
+    assert_eq!(reply(twice).await, []);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_begin_is_asked_again() {
+    let mut silent = sse(&[]);
+    silent.then_hang = true;
+    // The head of a reply and comments are no token.
+    let mut head = sse(&[json!({"choices": [{"delta": {"role": "assistant", "content": ""}}]})]);
+    head.chunks.push(": keep-alive\n\n".into());
+    head.then_hang = true;
+    let server = Server::start(vec![silent, head, hello()]).await;
+    let hasty = OpenAiSettings {
+        first_token_within: Duration::from_millis(150),
+        ..settings(&server)
+    };
+    assert_eq!(text(&reply(hasty).await), "Hello there.");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_reply_that_stops_midway_is_given_up_and_not_said_twice() {
+    let mut stuck = hello();
+    stuck.cut_after(3);
+    stuck.then_hang = true;
+    let server = Server::start(vec![stuck, hello()]).await;
+    let hasty = OpenAiSettings {
+        next_token_within: Duration::from_millis(150),
+        ..settings(&server)
+    };
+    let pieces = reply(hasty).await;
+    assert_eq!(text(&pieces), "Hello ");
+    assert_eq!(end(&pieces), None);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn hanging_up_closes_the_request() {
+    let mut endless = hello();
+    endless.cut_after(2);
+    endless.then_hang = true;
+    let server = Server::start(vec![endless]).await;
+    let mut lease = ask(settings(&server), prompt()).await;
+    assert!(lease.yields.recv().await.is_some());
+    assert_eq!(server.closed.load(Ordering::SeqCst), 0);
+    drop(lease);
+    server.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn hanging_up_before_the_first_token_closes_the_request() {
+    let mut silent = sse(&[]);
+    silent.then_hang = true;
+    let server = Server::start(vec![silent]).await;
+    let lease = ask(settings(&server), prompt()).await;
+    server.until_asked(1).await;
+    drop(lease);
+    server.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn a_token_limit_is_told() {
+    let server = Server::start(vec![sse(&[delta("Once upon"), ended("length")])]).await;
+    let pieces = reply(settings(&server)).await;
+    assert!(end(&pieces).unwrap().cut_short);
+}
+
+#[tokio::test]
+async fn thoughts_are_not_spoken() {
+    let thinking = json!({"choices": [{"delta": {"reasoning_content": "They said hello."}}]});
+    let answer = sse(&[thinking, delta("<thi"), delta("nk>Hm.</think>\n\nHi."), ended("stop")]);
+    let server = Server::start(vec![answer]).await;
+    assert_eq!(text(&reply(settings(&server)).await), "Hi.");
+}
+
+#[tokio::test]
+async fn characters_cut_by_the_network_arrive_whole() {
+    let mut answer = sse(&[delta("Grüße, 世界 👋"), ended("stop")]);
+    answer.byte_by_byte();
+    let server = Server::start(vec![answer]).await;
+    let pieces = reply(settings(&server)).await;
+    assert_eq!(text(&pieces), "Grüße, 世界 👋");
+    assert!(end(&pieces).is_some());
+}
+
+#[tokio::test]
+async fn careless_servers_are_understood() {
+    let done = "data: [DONE]\n\n";
+    let table = [
+        // No space, carriage returns, comments, an event name, no end but the end.
+        ("no done", ": hi\r\n\r\nevent: message\r\ndata:{\"choices\":[{\"delta\":{\"content\":\"Hi.\"},\"finish_reason\":\"stop\"}]}\r\n\r\n".to_owned(), false),
+        ("no finish reason", format!("data: {}\n\n{done}", delta("Hi.")), false),
+        ("no last blank line", format!("data: {}\n\ndata: [DONE]", delta("Hi.")), false),
+        ("no end at all", format!("data: {}\n\n", delta("Hi.")), true),
+    ];
+    for (name, body, cut_short) in table {
+        let server = Server::start(vec![Answer::stream(&body)]).await;
+        let pieces = reply(settings(&server)).await;
+        assert_eq!(text(&pieces), "Hi.", "{name}");
+        assert_eq!(end(&pieces).map(|end| end.cut_short), Some(cut_short), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_stream_is_understood() {
+    let whole = json!({
+        "choices": [{"message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 4, "completion_tokens": 2},
+    });
+    let answer = Answer::status(200, &whole.to_string()).header("content-type", "application/json");
+    let server = Server::start(vec![answer]).await;
+    let pieces = reply(settings(&server)).await;
+    assert_eq!(text(&pieces), "Hi.");
+    assert_eq!(end(&pieces).unwrap().output_tokens, Some(2));
+}
+
+#[tokio::test]
+async fn nonsense_before_the_first_token_is_asked_again_and_after_it_given_up() {
+    let nonsense = Answer::stream("data: {\"choices\": [\n\n");
+    let inside = Answer::stream("data: {\"error\": {\"message\": \"no\", \"code\": 503}}\n\n");
+    let endless = Answer::stream(&format!("data: {}", "x".repeat(400_000)));
+    for bad in [nonsense, inside, endless] {
+        let server = Server::start(vec![bad.clone(), hello()]).await;
+        assert_eq!(text(&reply(settings(&server)).await), "Hello there.");
+
+        let mut late = sse(&[delta("Well, ")]);
+        late.chunks.extend(bad.chunks);
+        let server = Server::start(vec![late, hello()]).await;
+        let pieces = reply(settings(&server)).await;
+        assert_eq!(text(&pieces), "Well, ");
+        assert_eq!(end(&pieces), None);
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_with_the_key() {
+    let away = Answer::status(307, "").header("location", "http://127.0.0.1:9/elsewhere");
+    let server = Server::start(vec![away]).await;
+    assert_eq!(reply(settings(&server)).await, []);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_given_up() {
+    let server = Server::start(vec![]).await;
+    let url = server.url();
+    server.stop().await;
+    let nobody = OpenAiSettings::new(url, "m");
+    let warm = OpenAi::new(nobody.clone()).unwrap().warm_up().await;
+    assert!(matches!(warm, Err(Failure::Unreachable(_))), "{warm:?}");
+    let once = OpenAiSettings {
+        attempts: 1,
+        ..nobody
+    };
+    assert_eq!(reply(once).await, []);
+}
+
+#[tokio::test]
+async fn warming_up_keeps_the_connection_and_finds_a_wrong_key() {
+    let models = Answer::status(404, "not here");
+    let server = Server::start(vec![models, hello(), hello()]).await;
+    let chat = OpenAi::new(settings(&server)).unwrap();
+    chat.warm_up().await.unwrap();
+    let client = chat.serve(1);
+    for _ in 0..2 {
+        let mut lease = loop {
+            // The row before is given back a moment after its last piece.
+            match client.open().await {
+                Ok(lease) => break lease,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        lease.feed.send(prompt()).await.unwrap();
+        while lease.yields.recv().await.is_some() {}
+    }
+    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+
+    let server = Server::start(vec![Answer::status(401, "{}")]).await;
+    let refused = OpenAi::new(settings(&server)).unwrap().warm_up().await;
+    assert!(matches!(refused, Err(Failure::Refused { status: 401, .. })));
+}
