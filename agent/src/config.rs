@@ -58,7 +58,10 @@ impl Config {
     /// How many calls are taken at once: two rows of the recogniser are kept spare, because the
     /// row of a call that ended is free only after the next step.
     pub fn n_calls(&self) -> usize {
-        self.listen.max_calls.min(self.ear.rows.saturating_sub(2)).max(1)
+        self.listen
+            .max_calls
+            .min(self.ear.rows.saturating_sub(2))
+            .max(1)
     }
 }
 

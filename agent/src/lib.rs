@@ -13,6 +13,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod measures;
 pub mod recording;
 pub mod speak;
 pub mod terminal;

@@ -12,7 +12,9 @@ use tracing::Instrument;
 use voiced_core::{
     activity::ActivityPolicy,
     conversation::{Conversation, Opening},
-    engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector},
+    engine::{
+        Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
+    },
     epoch::epoch,
     playout::{Playback, RING_FRAMES, playout},
     turn::TurnPolicy,
@@ -132,16 +134,10 @@ impl Calls {
         })?;
         let settings = &self.desk.settings;
         let persona = self.persona(request.persona.as_deref())?;
-        let ear = settings
-            .ear
-            .open()
-            .await
-            .map_err(|error| match error {
-                crate::lease::OpenError::AtCapacity => CallRefused::Full,
-                crate::lease::OpenError::Closed => {
-                    CallRefused::EngineUnavailable("recogniser".into())
-                }
-            })?;
+        let ear = settings.ear.open().await.map_err(|error| match error {
+            crate::lease::OpenError::AtCapacity => CallRefused::Full,
+            crate::lease::OpenError::Closed => CallRefused::EngineUnavailable("recogniser".into()),
+        })?;
 
         let (epoch_writer, epoch_reader) = epoch();
         let (ring, reader, playback) = playout(RING_FRAMES, epoch_reader);
@@ -175,7 +171,7 @@ impl Calls {
             voice: settings.voice.clone(),
             tools: persona.tools.clone(),
             activity_detector: (settings.activity_detector)(),
-            activity: settings.activity.clone(),
+            activity: settings.activity,
             turn_detector: (settings.turn_detector)(),
             drain: settings.drain.clone(),
             max_call: settings.max_call,
@@ -188,7 +184,10 @@ impl Calls {
         );
         counter!(names::CALLS_TAKEN, "carrier" => request.carrier).increment(1);
         // The session owns everything of the call and ends with it; `drain` waits for it.
-        #[expect(clippy::disallowed_methods, reason = "a call outlives the request that began it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a call outlives the request that began it"
+        )]
         tokio::spawn(
             async move {
                 let _admitted = admitted;

@@ -23,6 +23,7 @@ where
 {
     let (client, mut server) = EngineClient::new();
     let permits = Arc::new(Semaphore::new(rows));
+    #[expect(clippy::disallowed_methods, reason = "ends with the last client")]
     tokio::spawn(async move {
         let mut tasks: JoinSet<()> = JoinSet::new();
         while let Some(open) = server.opens.recv().await {

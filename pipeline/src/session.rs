@@ -250,7 +250,8 @@ impl Session {
 
     fn move_epoch(&mut self, epoch: Epoch) {
         self.epoch.advance_to(epoch);
-        self.epochs.send_if_modified(|now| std::mem::replace(now, epoch) != epoch);
+        self.epochs
+            .send_if_modified(|now| std::mem::replace(now, epoch) != epoch);
     }
 
     fn order_listening(&mut self, order: ListenOrder) {

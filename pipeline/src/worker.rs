@@ -113,8 +113,7 @@ impl<E: Engine> Worker<E> {
     fn feed_rows(&mut self) -> Result<(), EngineError> {
         for (idx, slot) in self.rows.iter_mut().enumerate() {
             let Some(row) = slot else { continue };
-            let keep =
-                !row.outputs.is_closed() && feed_row(&mut self.engine, SlotId(idx), row)?;
+            let keep = !row.outputs.is_closed() && feed_row(&mut self.engine, SlotId(idx), row)?;
             if !keep {
                 self.engine.close(SlotId(idx));
                 *slot = None;

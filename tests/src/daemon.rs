@@ -36,7 +36,10 @@ pub fn binary() -> PathBuf {
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 impl Daemon {
@@ -108,7 +111,10 @@ impl Daemon {
 
     /// Waits for its end and gives its exit code.
     pub async fn ended(&mut self) -> i32 {
-        let status = timeout(SOON, self.child.wait()).await.expect("it ends").unwrap();
+        let status = timeout(SOON, self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap();
         status.code().unwrap_or(-1)
     }
 }
@@ -141,6 +147,8 @@ pub async fn run(args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
         )
         .3
     };
-    let status = timeout(Duration::from_secs(120), all).await.expect("ends in time");
+    let status = timeout(Duration::from_secs(120), all)
+        .await
+        .expect("ends in time");
     (status.code().unwrap_or(-1), output, errors)
 }

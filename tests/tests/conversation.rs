@@ -72,16 +72,25 @@ async fn words_over_a_story_stop_it_and_are_answered() {
     caller.say(&interruption);
     let done = caller.until("response.done").await;
     assert_eq!(done["response"]["status"], "cancelled", "{done}");
-    assert_eq!(done["response"]["status_details"]["reason"], "turn_detected");
+    assert_eq!(
+        done["response"]["status_details"]["reason"],
+        "turn_detected"
+    );
     let ended = caller.until("voiced.reply.ended").await;
     let (text, heard) = (
         ended["text"].as_str().unwrap(),
         ended["heard_text"].as_str().unwrap(),
     );
-    assert!(text.starts_with(heard) && heard.len() < text.len(), "{ended}");
+    assert!(
+        text.starts_with(heard) && heard.len() < text.len(),
+        "{ended}"
+    );
     assert!(!heard.is_empty(), "two seconds of it were heard");
     let done = caller.until("response.done").await;
-    assert_eq!(done["response"]["status"], "completed", "the new turn is answered");
+    assert_eq!(
+        done["response"]["status"], "completed",
+        "the new turn is answered"
+    );
 }
 
 #[tokio::test]

@@ -130,7 +130,9 @@ async fn a_thousand_half_open_connections_hurt_nobody() {
     for _ in 0..1_000 {
         if let Ok(mut stream) = TcpStream::connect(&host).await {
             // Half a request head. One that was closed already refuses it.
-            let _ = stream.write_all(b"GET /v1/realtime HTTP/1.1\r\nHost:").await;
+            let _ = stream
+                .write_all(b"GET /v1/realtime HTTP/1.1\r\nHost:")
+                .await;
             half_open.push(stream);
         }
     }
@@ -147,7 +149,11 @@ async fn a_page_of_another_origin_or_name_is_refused() {
     let host = daemon.url.trim_start_matches("http://").to_owned();
     for (name, value) in [("Host", "evil.example"), ("Origin", "https://evil.example")] {
         let mut stream = TcpStream::connect(&host).await.unwrap();
-        let own = if name == "Host" { String::new() } else { format!("Host: {host}\r\n") };
+        let own = if name == "Host" {
+            String::new()
+        } else {
+            format!("Host: {host}\r\n")
+        };
         let head = format!(
             "GET /v1/realtime?model=voiced HTTP/1.1\r\n{own}{name}: {value}\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -155,7 +161,10 @@ async fn a_page_of_another_origin_or_name_is_refused() {
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = [0; 64];
-        let n_bytes = timeout(SOON, stream.read(&mut answer)).await.unwrap().unwrap();
+        let n_bytes = timeout(SOON, stream.read(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
         let answer = String::from_utf8_lossy(&answer[..n_bytes]).into_owned();
         assert!(answer.starts_with("HTTP/1.1 4"), "{name}: {answer}");
     }

@@ -13,7 +13,15 @@ const VAGUE: [&str; 6] = ["utils", "common", "helpers", "manager", "handler", "t
 
 fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["agent", "pipeline", "asr", "llm", "tts", "transport", "tests"] {
+    for folder in [
+        "agent",
+        "pipeline",
+        "asr",
+        "llm",
+        "tts",
+        "transport",
+        "tests",
+    ] {
         collect(&root().join(folder), &mut files);
     }
     assert!(files.len() > 50, "found the sources");
@@ -56,7 +64,10 @@ fn no_file_tells_two_stories() {
             LONGEST
         };
         // Tests inside the file do not count: they tell the same story.
-        let lines = text.lines().take_while(|line| !line.starts_with("mod tests {")).count();
+        let lines = text
+            .lines()
+            .take_while(|line| !line.starts_with("mod tests {"))
+            .count();
         assert!(lines <= most, "{} has {lines} lines", path.display());
         assert!(!VAGUE.contains(&name), "{} is a vague name", path.display());
         assert_ne!(name, "mod", "{}", path.display());

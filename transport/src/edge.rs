@@ -21,8 +21,8 @@ const PLAYED: usize = FRAME / 2;
 /// and bare sockets do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EdgeSettings {
-    /// Removes the agent's own voice coming back from the caller's loudspeaker. About 0.2 MB and
-    /// 0.7 % of a core a call.
+    /// Removes the agent's own voice coming back from the caller's loudspeaker. About 0.3 MB and
+    /// 1.3 % of a core a call (`webrtc_cost` with `VOICED_AEC=1`).
     pub echo_cancellation: bool,
     /// Attenuates steady noise by about 12 dB.
     pub noise_suppression: bool,
@@ -49,8 +49,7 @@ struct Processing {
 impl Edge {
     /// Processing as the settings say.
     pub fn new(settings: EdgeSettings) -> Self {
-        let wanted =
-            settings.echo_cancellation || settings.noise_suppression || settings.high_pass;
+        let wanted = settings.echo_cancellation || settings.noise_suppression || settings.high_pass;
         Self {
             processing: wanted.then(|| Box::new(Processing::new(settings))),
         }

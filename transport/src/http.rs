@@ -112,7 +112,10 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
     for asset in console::ASSETS {
-        router = router.route(asset.path, get(move |headers| console::asset(asset, headers)));
+        router = router.route(
+            asset.path,
+            get(move |headers| console::asset(asset, headers)),
+        );
     }
     let router = router
         .method_not_allowed_fallback(|| async {

@@ -257,7 +257,7 @@ impl JitterBuffer {
         playing.next += covered;
         playing.guessed = 0;
         let hole = hole - covered;
-        if hole > LONGEST_HOLE || hole < -LONGEST_HOLE {
+        if !(-LONGEST_HOLE..=LONGEST_HOLE).contains(&hole) {
             self.rest();
             return Play::Silence { duration: FRAME };
         }
@@ -268,12 +268,18 @@ impl JitterBuffer {
         let hole_48k = u32::try_from(hole).unwrap_or(FRAME);
         if hole > lost {
             // More time than packets is missing: the sender paused.
-            let duration = hole_48k.min(FRAME).min(u32::try_from(hole - lost).unwrap_or(FRAME));
+            let duration = hole_48k
+                .min(FRAME)
+                .min(u32::try_from(hole - lost).unwrap_or(FRAME));
             playing.next += i64::from(duration);
             return Play::Silence { duration };
         }
         let frame = first.packet.duration;
-        let duration = if hole_48k <= frame { hole_48k } else { (hole_48k - frame).min(FRAME) };
+        let duration = if hole_48k <= frame {
+            hole_48k
+        } else {
+            (hole_48k - frame).min(FRAME)
+        };
         playing.next += i64::from(duration);
         if hole_48k <= frame {
             self.counts.recovered += 1;

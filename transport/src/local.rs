@@ -19,8 +19,8 @@ mod microphone;
 use device::Streams;
 pub use device::{Devices, LocalAudioError, devices};
 use loudspeaker::{Echo, Loudspeaker};
-use microphone::{Captured, Microphone};
 pub use microphone::Meter;
+use microphone::{Captured, Microphone};
 
 /// Which devices, and what is done to the microphone.
 #[derive(Clone, Debug)]
@@ -138,10 +138,7 @@ impl Pump {
         let whole = self.heard.len() / MIC_FRAME * MIC_FRAME;
         for frame in self.heard[..whole].chunks_exact_mut(MIC_FRAME) {
             self.edge.captured(frame);
-            if self
-                .mic
-                .push(AudioFrame::new(SampleRate::HEARING, &*frame))
-            {
+            if self.mic.push(AudioFrame::new(SampleRate::HEARING, &*frame)) {
                 metrics::counter!(voiced_pipeline::metrics::names::MIC_DROPPED).increment(1);
             }
         }

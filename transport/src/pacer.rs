@@ -112,8 +112,8 @@ impl Pacer {
     /// past). `carrier` labels the metrics.
     pub fn new(clock: Clock, carrier: &'static str) -> Self {
         let mut beat = Beat::new(BEAT, CATCH_UP);
-        beat.next = u64::try_from(clock.elapsed().as_nanos().div_ceil(BEAT.as_nanos()))
-            .unwrap_or(u64::MAX);
+        beat.next =
+            u64::try_from(clock.elapsed().as_nanos().div_ceil(BEAT.as_nanos())).unwrap_or(u64::MAX);
         Self {
             clock,
             beat,

@@ -8,17 +8,17 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use voiced_pipeline::call::CallHandle;
 
-use crate::{
-    codec::opus_encoder::OpusSettings, edge::EdgeSettings, openai_realtime::Dialect,
-};
+use crate::{codec::opus_encoder::OpusSettings, edge::EdgeSettings, openai_realtime::Dialect};
 
 mod ear;
 mod mouth;
@@ -203,7 +203,11 @@ impl Meeting {
         let peer = peer::Peer::new(stack, offer.opus, call, dialect, &inner.settings);
         match peer {
             Ok(mut peer) => {
-                let end = peer.run(&self.hang_up).await;
+                // A bug in one call must not leave its connection open or its name taken.
+                let end = AssertUnwindSafe(peer.run(&self.hang_up))
+                    .catch_unwind()
+                    .await;
+                let end = end.unwrap_or(peer::End::Broken);
                 let counts = peer.counts();
                 tracing::info!(
                     call_id = self.call_id,

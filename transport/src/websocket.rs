@@ -257,10 +257,7 @@ impl Carrier {
         ControlFlow::Continue(())
     }
 
-    async fn hear(
-        &mut self,
-        frame: Option<Result<Message, axum::Error>>,
-    ) -> ControlFlow<Close> {
+    async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> ControlFlow<Close> {
         self.heard_at = self.clock.elapsed();
         match frame {
             None => ControlFlow::Break(GONE),

@@ -140,14 +140,36 @@ impl Conversation {
             (_, E::ReplyText { epoch, text }) => self.on_reply_text(now, epoch, text),
             (_, E::ToolCalled { epoch, call }) => self.on_tool_called(now, epoch, call),
             (_, E::ReplyEnded { epoch, end }) => self.on_reply_ended(now, epoch, end),
-            (_, E::ToolReturned { epoch, call, output, effect }) => {
+            (
+                _,
+                E::ToolReturned {
+                    epoch,
+                    call,
+                    output,
+                    effect,
+                },
+            ) => {
                 self.on_tool_returned(now, epoch, &call, output, effect);
             }
             (_, E::AudioReady { epoch }) => self.on_audio_ready(now, epoch),
-            (_, E::Voiced { epoch, samples, text_end }) => {
+            (
+                _,
+                E::Voiced {
+                    epoch,
+                    samples,
+                    text_end,
+                },
+            ) => {
                 self.on_voiced(now, epoch, samples, text_end);
             }
-            (_, E::Played { epoch, samples, last }) => self.on_played(now, epoch, samples, last),
+            (
+                _,
+                E::Played {
+                    epoch,
+                    samples,
+                    last,
+                },
+            ) => self.on_played(now, epoch, samples, last),
             (_, E::EngineFailed { epoch, reason }) if self.replying() == Some(epoch) => {
                 self.fail_reply(now, reason);
             }
@@ -356,7 +378,8 @@ impl Conversation {
     }
 
     fn assess(&mut self) {
-        if matches!(self.settings.policy.mode, TurnMode::Detector { .. }) && self.hearing.has_words()
+        if matches!(self.settings.policy.mode, TurnMode::Detector { .. })
+            && self.hearing.has_words()
         {
             self.actions.push_back(Action::AssessTurn {
                 words: self.hearing.text(),

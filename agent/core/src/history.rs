@@ -169,7 +169,9 @@ impl History {
             Place::After(before) => 1 + self.position(before).ok_or(HistoryError::NoSuchItem)?,
         };
         self.items.insert(at, Item { id, content });
-        Ok(at.checked_sub(1).map(|before| self.items[before].id.clone()))
+        Ok(at
+            .checked_sub(1)
+            .map(|before| self.items[before].id.clone()))
     }
 
     /// Removes an item.

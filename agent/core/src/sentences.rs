@@ -134,17 +134,38 @@ fn ends_with_abbreviation(line: &str) -> bool {
         .trim_start_matches(['(', '"', '\'', '“', '‘']);
     let stem = word.trim_end_matches('.');
     let mut chars = stem.chars();
-    let is_initial = matches!((chars.next(), chars.next()), (Some(c), None) if c.is_uppercase() && c != 'I');
+    let is_initial =
+        matches!((chars.next(), chars.next()), (Some(c), None) if c.is_uppercase() && c != 'I');
     // A list number: "1. First do this."
-    let is_ordinal = !stem.is_empty() && stem.len() <= 2 && stem.chars().all(|c| c.is_ascii_digit())
+    let is_ordinal = !stem.is_empty()
+        && stem.len() <= 2
+        && stem.chars().all(|c| c.is_ascii_digit())
         && line.trim() == word;
     is_initial
         || is_ordinal
         || stem.contains('.') && !stem.ends_with(|c: char| c.is_ascii_digit())
         || matches!(
             stem.to_lowercase().as_str(),
-            "mr" | "mrs" | "ms" | "dr" | "prof" | "st" | "mt" | "vs" | "etc" | "jr" | "sr" | "no"
-                | "approx" | "dept" | "bzw" | "usw" | "z.b" | "mme" | "mlle" | "sra" | "sig"
+            "mr" | "mrs"
+                | "ms"
+                | "dr"
+                | "prof"
+                | "st"
+                | "mt"
+                | "vs"
+                | "etc"
+                | "jr"
+                | "sr"
+                | "no"
+                | "approx"
+                | "dept"
+                | "bzw"
+                | "usw"
+                | "z.b"
+                | "mme"
+                | "mlle"
+                | "sra"
+                | "sig"
         ) && word.ends_with('.')
             && !matches!(stem, "no")
 }
@@ -205,7 +226,10 @@ mod tests {
             assert_eq!(lines.len(), 1, "{whole}: {lines:?}");
         }
         assert_eq!(cut("So say I. Then go."), ["So say I.", "Then go."]);
-        assert_eq!(cut("The answer is no. Sorry."), ["The answer is no.", "Sorry."]);
+        assert_eq!(
+            cut("The answer is no. Sorry."),
+            ["The answer is no.", "Sorry."]
+        );
     }
 
     #[test]

@@ -250,7 +250,10 @@ async fn barge_in_silences_the_speaker_and_frees_the_engines() {
     let freed = freed.lock().unwrap()[0];
     // The third word of the interruption comes at 4.48 s; one is enough, at 4.16 s; it counts
     // once it has lasted 200 ms.
-    assert!((4_160..4_400).contains(&freed), "the model is freed at {freed}");
+    assert!(
+        (4_160..4_400).contains(&freed),
+        "the model is freed at {freed}"
+    );
     assert_eq!(outcomes(&heard), [ReplyOutcome::Interrupted]);
 }
 
@@ -259,7 +262,11 @@ async fn a_cough_holds_the_speaker_and_loses_not_a_sample() {
     let (calls, _drain, _freed) = desk(2);
     let handle = calls.begin(request()).await.unwrap();
     let heard = attend(handle, vec![(0, 1_000, 0.9), (4_000, 4_200, 0.55)], 9_000).await;
-    assert_eq!(outcomes(&heard), [ReplyOutcome::Interrupted], "by hanging up");
+    assert_eq!(
+        outcomes(&heard),
+        [ReplyOutcome::Interrupted],
+        "by hanging up"
+    );
     let numbers: Vec<f32> = heard.played.iter().map(|played| played.1).collect();
     let all: Vec<f32> = (1..=numbers.len()).map(|n| n as f32).collect();
     assert_eq!(numbers, all, "every frame, in order");
@@ -310,9 +317,11 @@ async fn a_tool_is_run_and_its_answer_spoken() {
     while !matches!(told.last(), Some(CallEvent::ReplyText { .. })) {
         told.push(handle.events.recv().await.unwrap());
     }
-    assert!(told.iter().any(
-        |event| matches!(event, CallEvent::ToolReturned { output, .. } if output == "noon")
-    ));
+    assert!(
+        told.iter().any(
+            |event| matches!(event, CallEvent::ToolReturned { output, .. } if output == "noon")
+        )
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,7 +335,10 @@ async fn a_model_that_gives_up_is_apologised_for_and_the_call_goes_on() {
     talker.spawn(attend(handle, vec![], 3_000));
     let heard = talker.join_next().await.unwrap().unwrap();
     let outcomes = outcomes(&heard);
-    assert!(matches!(outcomes[0], ReplyOutcome::Failed(_)), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[0], ReplyOutcome::Failed(_)),
+        "{outcomes:?}"
+    );
     assert_eq!(outcomes[1], ReplyOutcome::Completed, "the apology was said");
 }
 
@@ -354,7 +366,10 @@ async fn a_client_that_does_not_read_is_disconnected() {
         }
     }
     drain.start();
-    assert!(drain.finished(Duration::from_secs(1)).await, "the call is over");
+    assert!(
+        drain.finished(Duration::from_secs(1)).await,
+        "the call is over"
+    );
 }
 
 #[tokio::test(start_paused = true)]

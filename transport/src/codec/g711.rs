@@ -67,7 +67,12 @@ const fn table(law: Law) -> [i16; 256] {
 const fn compress_mu(sample: i32) -> u8 {
     let sign = if sample < 0 { 0x80 } else { 0 };
     let magnitude = sample.abs();
-    let magnitude = MU_BIAS + if magnitude > MU_CLIP { MU_CLIP } else { magnitude };
+    let magnitude = MU_BIAS
+        + if magnitude > MU_CLIP {
+            MU_CLIP
+        } else {
+            magnitude
+        };
     // The bias puts the highest bit at 7 or above: that bit is the segment.
     let segment = 31 - (magnitude as u32).leading_zeros() as i32 - 7;
     let step = (magnitude >> (segment + 3)) & 0x0F;
@@ -78,7 +83,11 @@ const fn expand_mu(code: u8) -> i16 {
     let bits = !code as i32;
     let segment = (bits >> 4) & 0x07;
     let magnitude = ((((bits & 0x0F) << 3) + MU_BIAS) << segment) - MU_BIAS;
-    (if bits & 0x80 == 0 { magnitude } else { -magnitude }) as i16
+    (if bits & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
+    }) as i16
 }
 
 const fn compress_a(sample: i32) -> u8 {
@@ -104,7 +113,11 @@ const fn expand_a(code: u8) -> i16 {
         0 => (step << 4) + 8,
         _ => ((step << 4) + 0x108) << (segment - 1),
     };
-    (if bits & 0x80 == 0 { -magnitude } else { magnitude }) as i16
+    (if bits & 0x80 == 0 {
+        -magnitude
+    } else {
+        magnitude
+    }) as i16
 }
 
 #[cfg(test)]
@@ -117,7 +130,11 @@ mod tests {
             for code in 0..=255_u8 {
                 let back = compress(law, expand(law, code));
                 // µ-law has two zeros; the negative one becomes the positive one.
-                let wanted = if law == Law::Mu && code == 0x7F { 0xFF } else { code };
+                let wanted = if law == Law::Mu && code == 0x7F {
+                    0xFF
+                } else {
+                    code
+                };
                 assert_eq!(back, wanted, "{law:?} {code:#04x}");
             }
         }
@@ -165,7 +182,10 @@ mod tests {
                 // A step is a sixteenth of its segment, at least the smallest one.
                 let half = (magnitude + MU_BIAS) / 32 + 8;
                 let clipped = i32::from(sample).clamp(-32_635, 32_635);
-                assert!((value - clipped).abs() <= half, "{law:?} {sample} -> {value}");
+                assert!(
+                    (value - clipped).abs() <= half,
+                    "{law:?} {sample} -> {value}"
+                );
             }
         }
     }

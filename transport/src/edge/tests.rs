@@ -9,7 +9,10 @@ struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 }
@@ -22,7 +25,9 @@ fn voice(rate: f32, pitch: f32, seconds: f32, seed: u64) -> Vec<f32> {
         .map(|n| {
             let t = n as f32 / rate;
             phase += pitch * (1.0 + 0.2 * (t * 1.7).sin()) / rate;
-            let tone: f32 = (1..12).map(|h| (phase * TAU * h as f32).sin() / h as f32).sum();
+            let tone: f32 = (1..12)
+                .map(|h| (phase * TAU * h as f32).sin() / h as f32)
+                .sum();
             let syllable = ((t * 3.3 * TAU).sin() * 0.5 + 0.5).powi(2);
             let hiss = noise.next() * ((t * 1.9 * TAU).sin() * 0.5 + 0.5).powi(6);
             (tone * 0.12 + hiss * 0.1) * syllable
@@ -67,7 +72,11 @@ fn echo_scene(settings: EdgeSettings, seconds: f32) -> (Vec<f32>, Vec<f32>, Vec<
     let delay = 16 * 70;
     let mic: Vec<f32> = (0..far_16.len())
         .map(|n| {
-            let echo = if n < delay { 0.0 } else { 0.33 * far_16[n - delay] };
+            let echo = if n < delay {
+                0.0
+            } else {
+                0.33 * far_16[n - delay]
+            };
             echo + near[n] + 0.0003 * hum.next()
         })
         .collect();
@@ -132,8 +141,9 @@ fn steady_noise_is_attenuated_and_speech_is_not() {
 #[test]
 fn rumble_is_removed_by_the_high_pass() {
     let tone = |hz: f32| -> f64 {
-        let mut samples: Vec<f32> =
-            (0..32_000).map(|n| 0.2 * (n as f32 * hz * TAU / 16_000.0).sin()).collect();
+        let mut samples: Vec<f32> = (0..32_000)
+            .map(|n| 0.2 * (n as f32 * hz * TAU / 16_000.0).sin())
+            .collect();
         let before = power(&samples);
         let mut edge = Edge::new(EdgeSettings {
             high_pass: true,

@@ -219,6 +219,9 @@ fn is_length_limit(error: &axum::Error) -> bool {
 /// A body that is to be a JSON object.
 pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| {
-        Refusal::bad_request("invalid_json", format!("The body is not valid JSON: {error}."))
+        Refusal::bad_request(
+            "invalid_json",
+            format!("The body is not valid JSON: {error}."),
+        )
     })
 }

@@ -93,7 +93,10 @@ async fn read(doors: &Doors, request: Request) -> Result<(String, Option<Value>)
 
 async fn read_parts(request: Request) -> Result<(String, Option<Value>), Refusal> {
     let damaged = |what: String| {
-        Refusal::bad_request("invalid_multipart", format!("The form cannot be read: {what}."))
+        Refusal::bad_request(
+            "invalid_multipart",
+            format!("The form cannot be read: {what}."),
+        )
     };
     let mut parts = Multipart::from_request(request, &())
         .await

@@ -90,12 +90,28 @@ macro_rules! asset {
 pub static ASSETS: &[Asset] = &[
     asset!("/", "index.html", "text/html; charset=utf-8"),
     asset!("/console.css", "console.css", "text/css; charset=utf-8"),
-    asset!("/console.js", "console.js", "text/javascript; charset=utf-8"),
+    asset!(
+        "/console.js",
+        "console.js",
+        "text/javascript; charset=utf-8"
+    ),
     asset!("/call.js", "call.js", "text/javascript; charset=utf-8"),
-    asset!("/conversation.js", "conversation.js", "text/javascript; charset=utf-8"),
-    asset!("/problems.js", "problems.js", "text/javascript; charset=utf-8"),
+    asset!(
+        "/conversation.js",
+        "conversation.js",
+        "text/javascript; charset=utf-8"
+    ),
+    asset!(
+        "/problems.js",
+        "problems.js",
+        "text/javascript; charset=utf-8"
+    ),
     asset!("/score.js", "score.js", "text/javascript; charset=utf-8"),
-    asset!("/waterfall.js", "waterfall.js", "text/javascript; charset=utf-8"),
+    asset!(
+        "/waterfall.js",
+        "waterfall.js",
+        "text/javascript; charset=utf-8"
+    ),
 ];
 
 /// Serves a file, or says that the browser has it already.
@@ -129,7 +145,10 @@ pub(super) async fn asset(asset: &'static Asset, headers: HeaderMap) -> Response
     for (name, value) in [
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
+        (
+            "permissions-policy",
+            "microphone=(self), camera=(), geolocation=()",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

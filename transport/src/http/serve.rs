@@ -147,7 +147,8 @@ fn connection(
         Response = Response,
         Error = Infallible,
         Future: Send + 'static,
-    > + Send + 'static,
+    > + Send
+    + 'static,
 > {
     let asked = AtomicBool::new(false);
     let service = service_fn(move |request: hyper::Request<Incoming>| {

@@ -57,7 +57,10 @@ impl Trust {
         let local = host.parse::<IpAddr>().is_ok()
             || host.eq_ignore_ascii_case("localhost")
             || host.to_ascii_lowercase().ends_with(".localhost");
-        let listed = self.hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
+        let listed = self
+            .hosts
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(host));
         local || listed || (!self.loopback && self.hosts.is_empty())
     }
 
@@ -105,13 +108,22 @@ mod tests {
             ..Trust::default()
         };
         for host in [
-            "localhost", "localhost:8080", "LOCALHOST:1", "voiced.localhost", "127.0.0.1:8080",
-            "[::1]:8080", "192.168.0.7",
+            "localhost",
+            "localhost:8080",
+            "LOCALHOST:1",
+            "voiced.localhost",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "192.168.0.7",
         ] {
             assert_eq!(judge(&trust, host, None), Ok(()), "{host}");
         }
-        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.nip.io"]
-        {
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+        ] {
             assert_eq!(judge(&trust, host, None), Err("host_not_allowed"), "{host}");
         }
         assert_eq!(judge(&trust, "", None), Err("missing_host"));
@@ -130,7 +142,10 @@ mod tests {
             ..Trust::default()
         };
         assert_eq!(judge(&listed, "Voice.Example:443", None), Ok(()));
-        assert_eq!(judge(&listed, "other.example", None), Err("host_not_allowed"));
+        assert_eq!(
+            judge(&listed, "other.example", None),
+            Err("host_not_allowed")
+        );
     }
 
     #[test]
@@ -145,13 +160,27 @@ mod tests {
             assert_eq!(judge(&trust, host, Some(origin)), Ok(()), "{origin}");
         }
         for origin in [
-            "http://127.0.0.1:8081", "http://localhost:8080", "https://evil.example", "null",
-            "https://app.example.evil", "file://", "https://127.0.0.1", "",
+            "http://127.0.0.1:8081",
+            "http://localhost:8080",
+            "https://evil.example",
+            "null",
+            "https://app.example.evil",
+            "file://",
+            "https://127.0.0.1",
+            "",
         ] {
-            assert_eq!(judge(&trust, host, Some(origin)), Err("origin_not_allowed"), "{origin}");
+            assert_eq!(
+                judge(&trust, host, Some(origin)),
+                Err("origin_not_allowed"),
+                "{origin}"
+            );
         }
         assert_eq!(
-            judge(&Trust::default(), "voice.example", Some("https://voice.example")),
+            judge(
+                &Trust::default(),
+                "voice.example",
+                Some("https://voice.example")
+            ),
             Ok(()),
             "behind a proxy the port is the scheme's"
         );

@@ -123,11 +123,7 @@ fn a_pause_is_silence_and_not_loss() {
     let mut next = packet(4);
     next.timestamp = next.timestamp.wrapping_add(10 * 960);
     arrivals.push((14 * 20, next));
-    check(
-        &arrivals,
-        17,
-        "- - 0 1 p - - - - - - - - - - 3 4",
-    );
+    check(&arrivals, 17, "- - 0 1 p - - - - - - - - - - 3 4");
 }
 
 #[test]
@@ -233,7 +229,10 @@ fn the_lag_asks_for_hurry() {
     let mut pulls = 1;
     loop {
         match buffer.pull(ms(600)) {
-            Play::Packet { hurry: Hurry::No, packet } => {
+            Play::Packet {
+                hurry: Hurry::No,
+                packet,
+            } => {
                 assert!((24..29).contains(&number(&packet.payload)), "{pulls}");
                 break;
             }

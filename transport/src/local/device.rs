@@ -234,7 +234,11 @@ impl Chosen {
         lost: mpsc::Sender<LocalAudioError>,
     ) -> Result<Stream, LocalAudioError> {
         let format = self.config.sample_format();
-        by_format!(format, capture(self, microphone, lost), self.unknown(format))
+        by_format!(
+            format,
+            capture(self, microphone, lost),
+            self.unknown(format)
+        )
     }
 
     fn play(

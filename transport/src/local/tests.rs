@@ -52,8 +52,14 @@ fn the_loudspeaker_plays_the_ring_on_all_channels() {
         let loud = &played[rate as usize / 10..rate as usize * 8 / 10];
         let power = loud.iter().map(|s| s * s).sum::<f32>() / loud.len() as f32;
         assert!((power - 0.125).abs() < 0.01, "{rate}: {power}");
-        let crossings = loud.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count();
-        assert!((crossings as f32 / 0.7 - 440.0).abs() < 5.0, "{rate}: {crossings}");
+        let crossings = loud
+            .windows(2)
+            .filter(|w| w[0] < 0.0 && w[1] >= 0.0)
+            .count();
+        assert!(
+            (crossings as f32 / 0.7 - 440.0).abs() < 5.0,
+            "{rate}: {crossings}"
+        );
     }
 }
 
@@ -65,7 +71,10 @@ fn an_empty_ring_is_silence_and_still_keeps_time() {
     loudspeaker.fill(&mut buffer, 2);
     assert!(buffer.iter().all(|s| *s == 0.0));
     let pulled = std::iter::from_fn(|| echo.next()).count();
-    assert!((5..=6).contains(&pulled), "{pulled} frames of silence for 100 ms");
+    assert!(
+        (5..=6).contains(&pulled),
+        "{pulled} frames of silence for 100 ms"
+    );
 }
 
 #[test]
@@ -126,7 +135,10 @@ fn a_microphone_nobody_empties_loses_and_does_not_grow() {
         microphone.take(&[0.1_f32; 1_600], 1);
     }
     let mut heard = Vec::new();
-    captured.take(&mut Resampler::new(hz(16_000), SampleRate::HEARING), &mut heard);
+    captured.take(
+        &mut Resampler::new(hz(16_000), SampleRate::HEARING),
+        &mut heard,
+    );
     assert_eq!(heard.len(), 16_000);
 }
 
@@ -155,15 +167,26 @@ async fn the_pump_moves_whole_frames_and_reports_playback() {
     assert_eq!(playback.borrow_and_update().samples, FRAME as u64);
     for _ in 0..5 {
         let frame = receiver.recv().await.unwrap();
-        assert_eq!((frame.rate, frame.samples.len()), (SampleRate::HEARING, 320));
+        assert_eq!(
+            (frame.rate, frame.samples.len()),
+            (SampleRate::HEARING, 320)
+        );
     }
     assert!(pump.heard.len() < MIC_FRAME);
 }
 
 #[test]
 fn devices_are_found_by_part_of_their_name() {
-    let names = ["Built-in Audio".to_owned(), "USB Headset".into(), "usb".into()];
-    assert_eq!(device::best_name(&names, "usb"), Some(2), "the whole name wins");
+    let names = [
+        "Built-in Audio".to_owned(),
+        "USB Headset".into(),
+        "usb".into(),
+    ];
+    assert_eq!(
+        device::best_name(&names, "usb"),
+        Some(2),
+        "the whole name wins"
+    );
     assert_eq!(device::best_name(&names, "headset"), Some(1));
     assert_eq!(device::best_name(&names, "hdmi"), None);
 }
@@ -178,7 +201,10 @@ async fn without_a_sound_card_the_error_says_so() {
         Ok(audio) => assert!(!audio.names().0.is_empty()),
         Err(error) => {
             let text = error.to_string();
-            assert!(text.contains("microphone") || text.contains("loudspeaker"), "{text}");
+            assert!(
+                text.contains("microphone") || text.contains("loudspeaker"),
+                "{text}"
+            );
         }
     }
     let settings = LocalSettings {
@@ -186,5 +212,8 @@ async fn without_a_sound_card_the_error_says_so() {
         ..LocalSettings::default()
     };
     let error = device::pick(&settings).err().unwrap().to_string();
-    assert!(error.contains("no such thing") || error.contains("no microphone"), "{error}");
+    assert!(
+        error.contains("no such thing") || error.contains("no microphone"),
+        "{error}"
+    );
 }

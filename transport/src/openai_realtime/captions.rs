@@ -77,7 +77,12 @@ mod tests {
     #[test]
     fn sends_what_two_partials_agree_on_less_the_last_word() {
         let got = deltas(
-            &["what", "what is the", "what is the wet", "what is the weather"],
+            &[
+                "what",
+                "what is the",
+                "what is the wet",
+                "what is the weather",
+            ],
             "what is the weather like",
         );
         assert_eq!(got, ["what is", " the weather like"]);
@@ -87,7 +92,11 @@ mod tests {
     fn never_contradicts_what_it_sent() {
         // The recogniser takes back words that were sent: nothing more is sent.
         let got = deltas(
-            &["I scream for it", "I scream for it all", "ice cream for all of us"],
+            &[
+                "I scream for it",
+                "I scream for it all",
+                "ice cream for all of us",
+            ],
             "ice cream for all",
         );
         assert_eq!(got, ["I scream for"]);

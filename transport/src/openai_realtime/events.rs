@@ -17,7 +17,10 @@ pub enum ServerEvent<'a> {
     Error { error: ErrorBody<'a> },
 
     #[serde(rename = "input_audio_buffer.speech_started")]
-    SpeechStarted { audio_start_ms: u64, item_id: &'a str },
+    SpeechStarted {
+        audio_start_ms: u64,
+        item_id: &'a str,
+    },
     #[serde(rename = "input_audio_buffer.speech_stopped")]
     SpeechStopped { audio_end_ms: u64, item_id: &'a str },
     #[serde(rename = "input_audio_buffer.committed")]

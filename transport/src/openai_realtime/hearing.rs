@@ -35,7 +35,8 @@ impl Dialect {
             CallEvent::Discarded { item } => {
                 self.captions.retain(|caption| caption.item != item);
                 if self.extensions {
-                    self.out.send(ServerEvent::VoicedDiscarded { item_id: &item.0 });
+                    self.out
+                        .send(ServerEvent::VoicedDiscarded { item_id: &item.0 });
                 }
             }
             CallEvent::ItemAdded {
@@ -54,7 +55,8 @@ impl Dialect {
             }
             CallEvent::Refused { id, refusal } => self.refused(id, refusal),
             CallEvent::TransferRequested { target } if self.extensions => {
-                self.out.send(ServerEvent::VoicedTransfer { target: &target });
+                self.out
+                    .send(ServerEvent::VoicedTransfer { target: &target });
             }
             CallEvent::TurnTimed(times) if self.extensions => self.timed(&times),
             CallEvent::Ended { reason } => self.call_ended(reason),
@@ -232,4 +234,3 @@ fn reason_word(reason: EndReason) -> &'static str {
 pub(super) fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }
-

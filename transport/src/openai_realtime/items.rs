@@ -175,7 +175,15 @@ pub fn read_item(item: &Fields<'_>) -> Result<(Option<ItemId>, Message), WireErr
     item.required_string("type")?;
     let message = match item.word("type", &kinds)? {
         Some("function_call") => {
-            item.only(&["id", "object", "type", "status", "name", "arguments", "call_id"])?;
+            item.only(&[
+                "id",
+                "object",
+                "type",
+                "status",
+                "name",
+                "arguments",
+                "call_id",
+            ])?;
             let call = ToolCall {
                 id: item.string("call_id")?.unwrap_or_default().to_owned(),
                 name: item.required_string("name")?.to_owned(),
@@ -248,9 +256,10 @@ fn read_part(role: Role, part: &Fields<'_>) -> Result<String, WireError> {
                 )),
             }
         }
-        (Role::User, "input_image") => {
-            Err(part.invalid("type", "Images are not understood here; send text or audio."))
-        }
+        (Role::User, "input_image") => Err(part.invalid(
+            "type",
+            "Images are not understood here; send text or audio.",
+        )),
         (Role::Assistant, _) => {
             Err(part.unsupported("type", kind, &["output_text", "output_audio"]))
         }
@@ -261,7 +270,10 @@ fn read_part(role: Role, part: &Fields<'_>) -> Result<String, WireError> {
 
 fn short(item: &Fields<'_>, key: &str, text: &str) -> Result<String, WireError> {
     if text.len() > MAX_TEXT {
-        return Err(item.invalid(key, format!("Text longer than {MAX_TEXT} bytes; shorten it.")));
+        return Err(item.invalid(
+            key,
+            format!("Text longer than {MAX_TEXT} bytes; shorten it."),
+        ));
     }
     Ok(text.to_owned())
 }

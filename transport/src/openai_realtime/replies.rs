@@ -244,7 +244,10 @@ impl Dialect {
 
     /// The next 20 ms that left for the client.
     pub(super) fn frame_played(&mut self, frame: &PlayoutFrame) {
-        if self.open_reply(frame.epoch).is_none_or(|reply| !reply.spoken) {
+        if self
+            .open_reply(frame.epoch)
+            .is_none_or(|reply| !reply.spoken)
+        {
             return;
         }
         if !frame.is_last {
@@ -300,11 +303,12 @@ impl Dialect {
         });
         if self.carrier == Carrier::WebRtc && reply.sounding {
             let response_id = reply.id.as_str();
-            self.out.send(if reply.sounded || is_whole(&ending.outcome) {
-                ServerEvent::OutputStopped { response_id }
-            } else {
-                ServerEvent::OutputCleared { response_id }
-            });
+            self.out
+                .send(if reply.sounded || is_whole(&ending.outcome) {
+                    ServerEvent::OutputStopped { response_id }
+                } else {
+                    ServerEvent::OutputCleared { response_id }
+                });
         }
         let heard = ending.written.get(..ending.heard);
         if let Some(audio_end) = reply.cut {
@@ -366,10 +370,7 @@ impl Dialect {
 
 /// Whether what was written was (or would have been) said to its end.
 fn is_whole(outcome: &ReplyOutcome) -> bool {
-    !matches!(
-        outcome,
-        ReplyOutcome::Interrupted | ReplyOutcome::Cancelled
-    )
+    !matches!(outcome, ReplyOutcome::Interrupted | ReplyOutcome::Cancelled)
 }
 
 fn outcome_word(outcome: &ReplyOutcome) -> &'static str {

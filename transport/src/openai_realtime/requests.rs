@@ -150,7 +150,12 @@ impl Dialect {
         };
         let settings = self.take_session(&update)?;
         if settings != Settings::default() {
-            self.command(received, Kind::Quiet, event_id, Command::Configure(settings));
+            self.command(
+                received,
+                Kind::Quiet,
+                event_id,
+                Command::Configure(settings),
+            );
         }
         self.out.send(ServerEvent::SessionUpdated {
             session: &self.session.to_wire(),
@@ -248,7 +253,13 @@ impl Dialect {
         event_id: Option<&str>,
         received: &mut Received,
     ) -> Result<(), WireError> {
-        event.only(&["type", "event_id", "item_id", "content_index", "audio_end_ms"])?;
+        event.only(&[
+            "type",
+            "event_id",
+            "item_id",
+            "content_index",
+            "audio_end_ms",
+        ])?;
         let item = ItemId::from(event.required_string("item_id")?);
         match event.integer("content_index", 0..=u64::from(u32::MAX))? {
             Some(0) => {}
@@ -310,11 +321,19 @@ impl Dialect {
         }
         let id = self.asked.note(Kind::Respond, event_id);
         self.asked.note_reply(id, asked.overrides);
-        received.commands.push((id, Command::Respond(asked.options)));
+        received
+            .commands
+            .push((id, Command::Respond(asked.options)));
         if around {
             let back = Settings {
-                client_tools: asked.around.client_tools.map(|_| self.session.tools.clone()),
-                tool_choice: asked.around.tool_choice.map(|_| self.session.tool_choice.clone()),
+                client_tools: asked
+                    .around
+                    .client_tools
+                    .map(|_| self.session.tools.clone()),
+                tool_choice: asked
+                    .around
+                    .tool_choice
+                    .map(|_| self.session.tool_choice.clone()),
                 voice: asked.around.voice.map(|_| self.session.voice_name()),
                 ..Settings::default()
             };
@@ -348,8 +367,17 @@ impl AskedReply {
 
 fn read_response(session: &Session, response: &Fields<'_>) -> Result<AskedReply, WireError> {
     response.only(&[
-        "conversation", "input", "instructions", "output_modalities", "audio", "tools",
-        "tool_choice", "parallel_tool_calls", "reasoning", "max_output_tokens", "metadata",
+        "conversation",
+        "input",
+        "instructions",
+        "output_modalities",
+        "audio",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning",
+        "max_output_tokens",
+        "metadata",
         "prompt",
     ])?;
     let mut asked = AskedReply::of(session);

@@ -131,9 +131,23 @@ impl Session {
     /// This session with the keys of `update` in their place, and the settings that differ.
     pub fn updated(&self, update: &Fields<'_>) -> Result<(Session, Settings), WireError> {
         update.only(&[
-            "type", "object", "id", "expires_at", "model", "output_modalities", "instructions",
-            "tools", "tool_choice", "parallel_tool_calls", "reasoning", "max_output_tokens",
-            "audio", "include", "tracing", "truncation", "prompt",
+            "type",
+            "object",
+            "id",
+            "expires_at",
+            "model",
+            "output_modalities",
+            "instructions",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "reasoning",
+            "max_output_tokens",
+            "audio",
+            "include",
+            "tracing",
+            "truncation",
+            "prompt",
         ])?;
         match update.required_string("type")? {
             "realtime" => {}
@@ -193,7 +207,12 @@ impl Session {
     }
 
     fn take_input(&mut self, input: &Fields<'_>, settings: &mut Settings) -> Result<(), WireError> {
-        input.only(&["format", "noise_reduction", "transcription", "turn_detection"])?;
+        input.only(&[
+            "format",
+            "noise_reduction",
+            "transcription",
+            "turn_detection",
+        ])?;
         if let Some(format) = Format::read(input)? {
             self.input_format = format;
         }
@@ -218,7 +237,14 @@ impl Session {
         }
         merge(&mut self.kept.noise_reduction, input.raw("noise_reduction"));
         if let Some(fields) = input.object("transcription")? {
-            fields.only(&["model", "language", "languages", "prompt", "keywords", "delay"])?;
+            fields.only(&[
+                "model",
+                "language",
+                "languages",
+                "prompt",
+                "keywords",
+                "delay",
+            ])?;
             for key in ["model", "language", "prompt"] {
                 fields.string(key)?;
             }

@@ -1,8 +1,7 @@
 //! Audio inside events: base64 text to samples at 16 kHz and samples at 24 kHz to base64 text, in
 //! the formats the protocol knows. Streams are cut anywhere, even inside a sample.
 use base64::{
-    Engine as _,
-    alphabet,
+    Engine as _, alphabet,
     engine::{
         DecodePaddingMode,
         general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD},
@@ -111,7 +110,11 @@ impl SoundIn {
     /// Decodes one append.
     pub fn take(&mut self, audio: &str) -> Result<Vec<f32>, WireError> {
         let refuse = |message: String| {
-            Err(WireError::new("invalid_value", message, Some("audio".into())))
+            Err(WireError::new(
+                "invalid_value",
+                message,
+                Some("audio".into()),
+            ))
         };
         if audio.len() / 4 * 3 > MAX_APPEND_BYTES + 2 {
             return refuse(format!(

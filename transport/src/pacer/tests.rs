@@ -78,7 +78,14 @@ async fn a_pacer_started_late_does_not_rush() {
     let clock = Clock::start();
     tokio::time::advance(ms(10_001)).await;
     let mut pacer = Pacer::new(clock, "test");
-    assert_eq!(pacer.tick().await, Tick { number: 501, skipped: 0, late: Duration::ZERO });
+    assert_eq!(
+        pacer.tick().await,
+        Tick {
+            number: 501,
+            skipped: 0,
+            late: Duration::ZERO
+        }
+    );
 }
 
 #[test]

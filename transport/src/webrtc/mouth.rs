@@ -59,9 +59,7 @@ impl Mouth {
 
     /// Beats that were left out: time went on without anything being sent.
     pub(super) fn skip(&mut self, beats: u64) {
-        self.timestamp = self
-            .timestamp
-            .wrapping_add(STEP.wrapping_mul(beats as u32));
+        self.timestamp = self.timestamp.wrapping_add(STEP.wrapping_mul(beats as u32));
     }
 
     /// The packet of this beat, if one is to be sent. `frame`: what the agent says, `None` while
@@ -111,7 +109,11 @@ impl Mouth {
             None => AFTERGLOW + SIGN_OF_LIFE,
         };
         let due = beats <= AFTERGLOW || (beats - AFTERGLOW).is_multiple_of(SIGN_OF_LIFE);
-        self.silent = Some(if beats > AFTERGLOW && due { AFTERGLOW } else { beats });
+        self.silent = Some(if beats > AFTERGLOW && due {
+            AFTERGLOW
+        } else {
+            beats
+        });
         due.then(|| self.encoder.encode(&[0.0; FRAME])).transpose()
     }
 }
@@ -165,7 +167,12 @@ mod tests {
     #[test]
     fn silence_thins_out_and_goes_on_living() {
         let (shown, _) = sent(&("s".to_owned() + &"_".repeat(55) + "s"));
-        let wanted = format!("M{}{}p{}p.....M", "p".repeat(10), ".".repeat(19), ".".repeat(19));
+        let wanted = format!(
+            "M{}{}p{}p.....M",
+            "p".repeat(10),
+            ".".repeat(19),
+            ".".repeat(19)
+        );
         assert_eq!(shown, wanted);
         let (idle, _) = sent(&"_".repeat(41));
         assert_eq!(idle, format!("p{}p{}p", ".".repeat(19), ".".repeat(19)));
@@ -175,13 +182,20 @@ mod tests {
     fn sequence_counts_packets_and_timestamp_counts_time() {
         let (shown, packets) = sent(&("s".to_owned() + &"_".repeat(20) + "s"));
         for pair in packets.windows(2) {
-            let step = pair[1].header.sequence_number.wrapping_sub(pair[0].header.sequence_number);
+            let step = pair[1]
+                .header
+                .sequence_number
+                .wrapping_sub(pair[0].header.sequence_number);
             assert_eq!(step, 1);
         }
         let first = packets.first().unwrap().header.timestamp;
         let last = packets.last().unwrap().header.timestamp;
         assert_eq!(last.wrapping_sub(first), 21 * 960, "{shown}");
-        assert!(packets.iter().all(|p| p.header.ssrc == 42 && p.header.payload_type == 111));
+        assert!(
+            packets
+                .iter()
+                .all(|p| p.header.ssrc == 42 && p.header.payload_type == 111)
+        );
         assert!(packets[0].payload.len() > 20);
         assert!(packets[5].payload.len() < packets[0].payload.len());
     }

@@ -5,6 +5,9 @@ use std::{fmt::Write as _, net::SocketAddr};
 /// The longest offer read. Browsers send 2 to 6 KiB.
 pub const LONGEST_OFFER: usize = 64 * 1024;
 
+/// Media sections of one offer; browsers offer two or three to a voice agent.
+const MOST_SECTIONS: usize = 16;
+
 /// An offer fit to be answered: one audio section with Opus, without its candidates.
 ///
 /// Candidates are left out on purpose. A client that can reach us will, and is then known by where
@@ -58,7 +61,11 @@ impl Offer {
         if text.len() > LONGEST_OFFER {
             return Err(OfferError::TooLong);
         }
-        let lines = || text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        let lines = || {
+            text.lines()
+                .map(str::trim_end)
+                .filter(|line| !line.is_empty())
+        };
         if lines().next() != Some("v=0") {
             return Err(OfferError::NotSdp("it does not begin with v=0"));
         }
@@ -70,6 +77,9 @@ impl Offer {
             return Err(OfferError::NotSdp(
                 "it lacks a=ice-ufrag, a=ice-pwd or a=fingerprint, which WebRTC needs",
             ));
+        }
+        if lines().filter(|line| line.starts_with("m=")).count() > MOST_SECTIONS {
+            return Err(OfferError::NotSdp("it has more than 16 media sections"));
         }
         let audio: Vec<&str> = lines()
             .skip_while(|line| !line.starts_with("m=audio "))
@@ -181,13 +191,16 @@ mod tests {
         assert!(matches!(no_audio, OfferError::NoAudio) && no_audio.status() == 422);
         let no_opus = error(&OFFER.replace("opus/48000", "speex/16000"));
         assert!(matches!(no_opus, OfferError::NoOpus) && no_opus.status() == 422);
+        let wide = error(&(OFFER.to_owned() + &"m=audio 9 X 111\r\n".repeat(20)));
+        assert!(wide.to_string().contains("sections"), "{wide}");
         let long = format!("{OFFER}a=x:{}\r\n", "y".repeat(LONGEST_OFFER));
         assert!(matches!(error(&long), OfferError::TooLong));
     }
 
     #[test]
     fn opus_of_another_section_does_not_count() {
-        let offer = OFFER.replace("a=rtpmap:111 opus/48000/2\r\n", "") + "a=rtpmap:99 opus/48000/2\r\n";
+        let offer =
+            OFFER.replace("a=rtpmap:111 opus/48000/2\r\n", "") + "a=rtpmap:99 opus/48000/2\r\n";
         assert!(matches!(Offer::read(&offer), Err(OfferError::NoOpus)));
     }
 
@@ -195,10 +208,16 @@ mod tests {
     fn the_answer_carries_our_candidates_once() {
         let answer = "v=0\r\nm=audio 9 X 111\r\na=candidate:9 1 udp 1 10.0.0.1 4 typ host\r\n\
             a=mid:0\r\nm=application 9 Y\r\na=candidate:9 1 udp 1 10.0.0.1 4 typ host\r\na=mid:1\r\n";
-        let addresses = ["192.0.2.7:8189".parse().unwrap(), "[::1]:8189".parse().unwrap()];
+        let addresses = [
+            "192.0.2.7:8189".parse().unwrap(),
+            "[::1]:8189".parse().unwrap(),
+        ];
         let sdp = with_candidates(answer, &addresses);
         let lines: Vec<_> = sdp.lines().collect();
-        assert_eq!(lines[3], "a=candidate:1 1 udp 2130706431 192.0.2.7 8189 typ host");
+        assert_eq!(
+            lines[3],
+            "a=candidate:1 1 udp 2130706431 192.0.2.7 8189 typ host"
+        );
         assert_eq!(lines[4], "a=candidate:2 1 udp 2130706175 ::1 8189 typ host");
         assert_eq!(lines[5], "a=end-of-candidates");
         assert_eq!(lines[6], "m=application 9 Y");

@@ -48,6 +48,8 @@ pub(super) enum End {
     Lost,
     /// It does not read its events.
     NotReading,
+    /// Carrying it panicked: a bug.
+    Broken,
 }
 
 pub(super) struct Peer {
@@ -318,7 +320,10 @@ impl Peer {
         let channel = self.channel.as_ref()?;
         for line in lines {
             if line.len() > LARGEST_MESSAGE as usize {
-                tracing::warn!(bytes = line.len(), "an event was too long for a data channel");
+                tracing::warn!(
+                    bytes = line.len(),
+                    "an event was too long for a data channel"
+                );
                 continue;
             }
             match channel.try_send_text(&line).await {

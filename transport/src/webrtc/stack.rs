@@ -226,7 +226,6 @@ fn opus(payload_type: u8) -> RTCRtpCodecParameters {
     RTCRtpCodecParameters {
         rtp_codec: codec(),
         payload_type,
-        ..RTCRtpCodecParameters::default()
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_voice_goes_in_and_a_voice_comes_out() {
     })
     .await;
     assert!(loud < 0.1);
-    tone.abort();
+    drop(tone);
 
     // Out: 60 frames of the agent, one marker, timestamps in step.
     for _ in 0..60 {
@@ -226,7 +226,8 @@ async fn an_offer_the_stack_refuses_frees_its_call() {
     for bad in [
         sdp.replace("m=audio ", "m=audio x"),
         sdp.replace("t=0 0", "t=once upon"),
-        sdp.replace("a=group:BUNDLE", "a=rid:x nowhere\r\na=group:BUNDLE").replace("a=mid:", "a=min:"),
+        sdp.replace("a=group:BUNDLE", "a=rid:x nowhere\r\na=group:BUNDLE")
+            .replace("a=mid:", "a=min:"),
     ] {
         let (mut call, handle) = FakeCall::new();
         let offer = Offer::read(&bad).unwrap();
@@ -247,14 +248,17 @@ async fn two_callers_share_a_port_and_hear_only_their_own() {
     let (bert, mut berts, _) = meet(&peers).await;
     let tone = anna.speak(300.0);
     soon("Anna is heard", async {
-        while annas.heard.recv().await.unwrap().samples[100..].iter().all(|s| s.abs() < 0.1) {}
+        while annas.heard.recv().await.unwrap().samples[100..]
+            .iter()
+            .all(|s| s.abs() < 0.1)
+        {}
     })
     .await;
     for _ in 0..20 {
         let frame = soon("Bert's line runs", berts.heard.recv()).await.unwrap();
         assert!(frame.samples.iter().all(|s| s.abs() < 0.01), "silence");
     }
-    tone.abort();
+    drop(tone);
     anna.leave().await;
     bert.leave().await;
     nobody_left(&peers).await;
@@ -263,7 +267,11 @@ async fn two_callers_share_a_port_and_hear_only_their_own() {
 #[tokio::test]
 async fn nothing_is_left_behind() {
     let peers = peers();
-    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let alive = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let mut after = Vec::new();
     for _ in 0..6 {
         let (caller, call, _) = meet(&peers).await;
@@ -322,7 +330,11 @@ async fn public_addresses_replace_the_local_ones_in_the_answer() {
     let (_call, handle) = FakeCall::new();
     let offer = Offer::read(&caller.offer().await).unwrap();
     let answer = peers.answer(offer, handle, dialect()).await.unwrap();
-    assert!(answer.sdp.contains(&format!(" 203.0.113.9 {port} typ host")));
+    assert!(
+        answer
+            .sdp
+            .contains(&format!(" 203.0.113.9 {port} typ host"))
+    );
     assert_eq!(answer.sdp.matches("candidate:").count(), 1);
     assert!(answer.sdp.contains("a=setup:active"));
     peers.shut_down().await;

@@ -44,8 +44,18 @@ async fn daemon(change: impl FnOnce(&mut Doors)) -> Daemon {
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     let limits = ServeLimits::default();
-    tasks.spawn(serve_http(listener, router(Arc::new(doors)), limits, sockets, drain.clone()));
-    Daemon { address, drain, tasks }
+    tasks.spawn(serve_http(
+        listener,
+        router(Arc::new(doors)),
+        limits,
+        sockets,
+        drain.clone(),
+    ));
+    Daemon {
+        address,
+        drain,
+        tasks,
+    }
 }
 
 struct Client {
@@ -63,9 +73,13 @@ async fn connect_over(
     let mut request = url.into_client_request().unwrap();
     if !protocols.is_empty() {
         let protocols = protocols.parse().unwrap();
-        request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocols);
+        request
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_PROTOCOL, protocols);
     }
-    let config = WebSocketConfig::default().max_frame_size(None).max_message_size(None);
+    let config = WebSocketConfig::default()
+        .max_frame_size(None)
+        .max_message_size(None);
     let (socket, response) = client_async_with_config(request, stream, Some(config)).await?;
     Ok(Client { socket, response })
 }
@@ -79,12 +93,17 @@ async fn connect(daemon: &Daemon, query: &str) -> Client {
 
 impl Client {
     async fn send(&mut self, event: Value) {
-        self.socket.send(Message::text(event.to_string())).await.unwrap();
+        self.socket
+            .send(Message::text(event.to_string()))
+            .await
+            .unwrap();
     }
 
     async fn message(&mut self) -> Option<Message> {
         let next = tokio::time::timeout(PATIENCE, self.socket.next());
-        next.await.expect("the daemon says something").map(|message| message.unwrap())
+        next.await
+            .expect("the daemon says something")
+            .map(|message| message.unwrap())
     }
 
     async fn next(&mut self) -> Value {
@@ -124,14 +143,16 @@ impl Client {
     async fn append(&mut self, level: f32, millis: usize) {
         let pcm = voiced_core::audio::to_pcm16(&vec![level; 24 * millis]);
         let audio = STANDARD.encode(pcm);
-        self.send(json!({"type": "input_audio_buffer.append", "audio": audio})).await;
+        self.send(json!({"type": "input_audio_buffer.append", "audio": audio}))
+            .await;
     }
 
     /// A reply to typed words shows that the call works.
     async fn answers(&mut self) -> bool {
         let item = json!({"type": "message", "role": "user",
             "content": [{"type": "input_text", "text": "hi"}]});
-        self.send(json!({"type": "conversation.item.create", "item": item})).await;
+        self.send(json!({"type": "conversation.item.create", "item": item}))
+            .await;
         self.send(json!({"type": "response.create"})).await;
         let seen = self.until("response.done").await;
         let words: String = deltas(&seen, "response.output_audio_transcript.delta").concat();
@@ -145,7 +166,9 @@ impl Client {
 
 fn deltas<'e>(events: &'e [Value], kind: &str) -> Vec<&'e str> {
     let of_kind = events.iter().filter(|event| event["type"] == kind);
-    of_kind.map(|event| event["delta"].as_str().unwrap()).collect()
+    of_kind
+        .map(|event| event["delta"].as_str().unwrap())
+        .collect()
 }
 
 fn position(events: &[Value], kind: &str) -> usize {
@@ -168,14 +191,19 @@ async fn spoken_words_are_heard_and_answered() {
     let daemon = daemon(|_| {}).await;
     let mut client = connect(&daemon, "model=m").await;
     client
-        .send(json!({"type": "session.update", "session": {"type": "realtime", "audio":
-            {"input": {"transcription": {"model": "any"}}}}}))
+        .send(
+            json!({"type": "session.update", "session": {"type": "realtime", "audio":
+            {"input": {"transcription": {"model": "any"}}}}}),
+        )
         .await;
     client.append(0.0, 200).await;
     client.append(0.5, 400).await;
     client.append(0.0, 1_000).await;
     let seen = client.until("response.done").await;
-    let heard = &seen[position(&seen, "conversation.item.input_audio_transcription.completed")];
+    let heard = &seen[position(
+        &seen,
+        "conversation.item.input_audio_transcription.completed",
+    )];
     assert_eq!(heard["transcript"], HEARD);
     let order = [
         "session.updated",
@@ -196,16 +224,25 @@ async fn a_manual_turn_is_all_audio_before_its_commit() {
     let daemon = daemon(|_| {}).await;
     let mut client = connect(&daemon, "model=m").await;
     client
-        .send(json!({"type": "session.update", "session": {"type": "realtime", "audio":
-            {"input": {"turn_detection": null, "transcription": {"model": "any"}}}}}))
+        .send(
+            json!({"type": "session.update", "session": {"type": "realtime", "audio":
+            {"input": {"turn_detection": null, "transcription": {"model": "any"}}}}}),
+        )
         .await;
     // Five seconds at once, the words at the end: the commit must wait for them.
     client.append(0.0, 4_500).await;
     client.append(0.5, 500).await;
-    client.send(json!({"type": "input_audio_buffer.commit"})).await;
-    let seen = client.until("conversation.item.input_audio_transcription.completed").await;
+    client
+        .send(json!({"type": "input_audio_buffer.commit"}))
+        .await;
+    let seen = client
+        .until("conversation.item.input_audio_transcription.completed")
+        .await;
     assert_eq!(seen.last().unwrap()["transcript"], HEARD);
-    assert!(seen.iter().all(|event| event["type"] != "input_audio_buffer.speech_started"));
+    assert!(
+        seen.iter()
+            .all(|event| event["type"] != "input_audio_buffer.speech_started")
+    );
     client.send(json!({"type": "response.create"})).await;
     client.until("response.done").await;
 }
@@ -215,8 +252,13 @@ async fn the_protocol_selected_is_realtime() {
     let daemon = daemon(|doors| doors.keys = crate::keys::Keys::new(["sesame"])).await;
     let stream = TcpStream::connect(daemon.address).await.unwrap();
     let protocols = "openai-insecure-api-key.sesame, realtime, other";
-    let client = connect_over(&daemon, stream, "model=m", protocols).await.unwrap();
-    assert_eq!(client.response.headers()[header::SEC_WEBSOCKET_PROTOCOL], "realtime");
+    let client = connect_over(&daemon, stream, "model=m", protocols)
+        .await
+        .unwrap();
+    assert_eq!(
+        client.response.headers()[header::SEC_WEBSOCKET_PROTOCOL],
+        "realtime"
+    );
     let stream = TcpStream::connect(daemon.address).await.unwrap();
     let refused = connect_over(&daemon, stream, "model=m", "realtime").await;
     assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 401));
@@ -241,9 +283,17 @@ async fn bad_input_is_answered_and_the_session_goes_on() {
         client.socket.send(Message::text(bad)).await.unwrap();
         assert_eq!(client.next().await["type"], "error", "{bad:?}");
     }
-    client.socket.send(Message::binary(vec![0; 100])).await.unwrap();
+    client
+        .socket
+        .send(Message::binary(vec![0; 100]))
+        .await
+        .unwrap();
     assert_eq!(client.next().await["error"]["code"], "invalid_event");
-    client.socket.send(Message::Ping(vec![7].into())).await.unwrap();
+    client
+        .socket
+        .send(Message::Ping(vec![7].into()))
+        .await
+        .unwrap();
     assert!(matches!(client.message().await, Some(Message::Pong(body)) if body[..] == [7]));
     assert!(client.answers().await);
 }
@@ -279,9 +329,16 @@ async fn a_client_that_does_not_read_is_disconnected() {
     // Every one of these is answered with two kilobytes, which nobody takes.
     let update = json!({"type": "session.update", "session": {"type": "realtime"}}).to_string();
     let flood = async {
-        while client.socket.send(Message::text(update.clone())).await.is_ok() {}
+        while client
+            .socket
+            .send(Message::text(update.clone()))
+            .await
+            .is_ok()
+        {}
     };
-    tokio::time::timeout(PATIENCE, flood).await.expect("the daemon hangs up");
+    tokio::time::timeout(PATIENCE, flood)
+        .await
+        .expect("the daemon hangs up");
     assert!(other.answers().await, "the others are not harmed");
 }
 
@@ -297,7 +354,10 @@ async fn a_client_that_is_gone_is_noticed() {
     let mut client = connect(&daemon, "model=m").await;
     while daemon.drain.n_alive() > 1 {
         let read = tokio::time::timeout(Duration::from_millis(10), client.socket.next()).await;
-        assert!(!matches!(read, Ok(None | Some(Err(_)))), "who answers pings stays");
+        assert!(
+            !matches!(read, Ok(None | Some(Err(_)))),
+            "who answers pings stays"
+        );
     }
     drop(silent);
     assert!(client.answers().await);
@@ -310,7 +370,10 @@ async fn going_down_closes_every_call_with_a_word() {
     daemon.drain.start();
     let (code, seen) = client.closed().await;
     assert_eq!(code, 1001);
-    let kinds: Vec<&str> = seen.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = seen
+        .iter()
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
     assert!(kinds.contains(&"voiced.call.ended"), "{kinds:?}");
     daemon.tasks.join_next().await.unwrap().unwrap().unwrap();
 }

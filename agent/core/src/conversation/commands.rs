@@ -117,11 +117,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn on_truncate(
-        &mut self,
-        item: ItemId,
-        audio_end: std::time::Duration,
-    ) -> Result<(), Refusal> {
+    fn on_truncate(&mut self, item: ItemId, audio_end: std::time::Duration) -> Result<(), Refusal> {
         // A client that cuts the reply being made wants it to stop there.
         if self.reply.as_ref().is_some_and(|reply| reply.item == item) {
             return Err(Refusal::ReplyActive);
@@ -148,7 +144,10 @@ impl Conversation {
             by: now + self.settings.policy.final_within,
             respond: None,
         });
-        if matches!(self.phase, Phase::UserSpeaking { .. } | Phase::Paused { .. }) {
+        if matches!(
+            self.phase,
+            Phase::UserSpeaking { .. } | Phase::Paused { .. }
+        ) {
             self.phase = Phase::Listening { remind_at: None };
         }
         Ok(())

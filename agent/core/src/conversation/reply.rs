@@ -411,10 +411,8 @@ impl Reply {
         for leg in 0..=self.leg {
             let calls: Vec<&Call> = self.calls.iter().filter(|call| call.leg == leg).collect();
             let Some(last) = calls.last() else { continue };
-            let mut message = Message::new(
-                Role::Assistant,
-                self.ledger.written()[at..last.at].trim(),
-            );
+            let mut message =
+                Message::new(Role::Assistant, self.ledger.written()[at..last.at].trim());
             at = last.at;
             message.tool_calls = calls.iter().map(|call| call.call.clone()).collect();
             messages.push(message);
@@ -433,7 +431,11 @@ impl Reply {
         let mut items = Vec::new();
         let mut calls_after = Vec::new();
         for call in self.calls {
-            let list = if call.at == 0 { &mut items } else { &mut calls_after };
+            let list = if call.at == 0 {
+                &mut items
+            } else {
+                &mut calls_after
+            };
             let id = call.call.id.clone();
             list.push((call.item, Content::Call(call.call)));
             if let Some((item, output)) = call.answer {

@@ -29,7 +29,10 @@ fn opening() -> Opening {
             reply_within: Duration::from_secs(20),
             ..TurnPolicy::default()
         },
-        tools: vec![tool("clock", ToolRuns::Here), tool("lamp", ToolRuns::AtClient)],
+        tools: vec![
+            tool("clock", ToolRuns::Here),
+            tool("lamp", ToolRuns::AtClient),
+        ],
         ..Opening::default()
     }
 }
@@ -303,7 +306,9 @@ fn a_cough_whose_final_never_comes_holds_for_a_moment() {
 #[test]
 fn a_cough_that_sounds_like_a_word_is_too_short_to_interrupt() {
     check(
-        &format!("{ASK}\n 1600 speech+ \n 1700 partial but \n 1750 speech- \n 1760 final but \n 9000 last e1"),
+        &format!(
+            "{ASK}\n 1600 speech+ \n 1700 partial but \n 1750 speech- \n 1760 final but \n 9000 last e1"
+        ),
         &format!("{ASKED}\n 1600 hold \n 1800 resume"),
     );
 }
@@ -311,7 +316,9 @@ fn a_cough_that_sounds_like_a_word_is_too_short_to_interrupt() {
 #[test]
 fn agreement_does_not_interrupt() {
     check(
-        &format!("{ASK}\n 1600 speech+ \n 1900 partial mm-hm \n 2000 speech- \n 2100 final mm-hm \n 2600 last e1"),
+        &format!(
+            "{ASK}\n 1600 speech+ \n 1900 partial mm-hm \n 2000 speech- \n 2100 final mm-hm \n 2600 last e1"
+        ),
         &format!("{ASKED}\n 1600 hold \n 2100 resume"),
     );
 }
@@ -538,7 +545,9 @@ fn a_reply_that_may_not_be_interrupted_is_answered_afterwards() {
     expect(
         run(
             opening,
-            &format!("{ASK}\n 1600 speech+ \n 2000 partial and you \n 2200 speech- \n 2300 final and you \n 2400 last e1 \n 2410 eot 0.9"),
+            &format!(
+                "{ASK}\n 1600 speech+ \n 2000 partial and you \n 2200 speech- \n 2300 final and you \n 2400 last e1 \n 2410 eot 0.9"
+            ),
             false,
         ),
         &format!("{ASKED}\n 2400 assess 'and you' \n 2410 reply e2 leg 0 to 'and you'"),

@@ -37,7 +37,11 @@ fn a_reply_is_heard_word_by_word() {
 #[test]
 fn a_line_of_unknown_length_is_estimated() {
     let ledger = ledger("One two three four five six seven eight nine ten", &[]);
-    assert_eq!(heard(&ledger, 24_000), "One two three", "14 characters a second");
+    assert_eq!(
+        heard(&ledger, 24_000),
+        "One two three",
+        "14 characters a second"
+    );
 }
 
 #[test]
@@ -120,7 +124,11 @@ fn the_oldest_items_go_first_and_take_their_answers_with_them() {
     assert_eq!(history.messages("", 1_000).len(), 3);
     let short = history.messages("", 12);
     assert_eq!(short.len(), 1, "an answer without its call is not sent");
-    assert_eq!(history.messages("", 0).len(), 1, "the newest item always is");
+    assert_eq!(
+        history.messages("", 0).len(),
+        1,
+        "the newest item always is"
+    );
 }
 
 #[test]

@@ -231,7 +231,7 @@ proptest! {
 /// Not a test: prints what a stream costs. `cargo test --release -p voiced-core resample -- --ignored --nocapture`
 #[test]
 #[ignore = "prints a measurement"]
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout, clippy::disallowed_methods)]
 fn cost_of_a_stream() {
     for (from, to) in pairs().chain([(44_100, 16_000)]) {
         let mut resampler = Resampler::new(rate(from), rate(to));

@@ -110,9 +110,15 @@ fn a_guess_begins_as_a_voice_and_never_gets_loud() {
     for _ in 0..100 {
         assert_eq!(decoder.conceal(320, &mut guess).unwrap(), 320);
     }
-    assert!(energy(&guess[..320]) > spoken * 0.05, "the first is a voice");
+    assert!(
+        energy(&guess[..320]) > spoken * 0.05,
+        "the first is a voice"
+    );
     for frame in guess.chunks_exact(320) {
-        assert!(energy(frame) < spoken * 3.0, "none is louder than the voice");
+        assert!(
+            energy(frame) < spoken * 3.0,
+            "none is louder than the voice"
+        );
     }
 }
 

@@ -19,7 +19,13 @@ async fn listen(limits: ServeLimits) -> (SocketAddr, Drain, JoinHandle<std::io::
     let (drain, sockets) = (doors.drain.clone(), doors.sockets.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = serve(listener, router(Arc::new(doors)), limits, sockets, drain.clone());
+    let serving = serve(
+        listener,
+        router(Arc::new(doors)),
+        limits,
+        sockets,
+        drain.clone(),
+    );
     #[expect(clippy::disallowed_methods, reason = "the test owns the handle")]
     (address, drain, tokio::spawn(serving))
 }
@@ -65,7 +71,11 @@ async fn a_connection_that_asks_nothing_is_closed() {
         ..ServeLimits::default()
     };
     let (address, ..) = listen(limits).await;
-    for beginning in [&b""[..], b"GET /heal", b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"] {
+    for beginning in [
+        &b""[..],
+        b"GET /heal",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(beginning).await.unwrap();
         let mut answer = Vec::new();
@@ -79,13 +89,19 @@ async fn a_connection_that_asks_nothing_is_closed() {
 async fn a_head_too_long_is_refused() {
     let (address, ..) = listen(ServeLimits::default()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(200_000));
+    let head = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(200_000)
+    );
     // The server may stop reading before all is written.
     let _ = stream.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
     assert!(is_served(address).await);
 }
 
@@ -97,5 +113,8 @@ async fn going_down_ends_the_listener() {
     drain.start();
     serving.await.unwrap().unwrap();
     drop(idle);
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "nobody listens any more"
+    );
 }

@@ -47,7 +47,9 @@ async fn ask(router: &Router, request: Request<Body>) -> Response<Body> {
 }
 
 async fn text(response: Response<Body>) -> String {
-    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .unwrap();
     String::from_utf8(bytes.into()).unwrap()
 }
 
@@ -67,7 +69,10 @@ fn empty(builder: Builder) -> Request<Body> {
 }
 
 fn header_of<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
-    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    response
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
 }
 
 #[tokio::test]
@@ -79,7 +84,10 @@ async fn the_console_is_served_whole_and_loads_nothing_else() {
     assert_eq!(header_of(&page, "x-content-type-options"), "nosniff");
     let tag = header_of(&page, "etag").to_owned();
     let page = text(page).await;
-    assert!(!page.contains("https://") && !page.contains("style=\""), "outside the policy");
+    assert!(
+        !page.contains("https://") && !page.contains("style=\""),
+        "outside the policy"
+    );
     // Whatever the page or its scripts load must be there.
     let mut asked = 0;
     let mut to_read = vec![page];
@@ -146,7 +154,10 @@ async fn allowed_origins_may_call_and_read_the_location() {
         );
     let answer = ask(&router, empty(preflight)).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(header_of(&answer, "access-control-allow-origin"), "https://app.example");
+    assert_eq!(
+        header_of(&answer, "access-control-allow-origin"),
+        "https://app.example"
+    );
     assert!(header_of(&answer, "access-control-allow-headers").contains("x-openai-agents-sdk"));
     let models = get("/v1/models").header(header::ORIGIN, "https://app.example");
     let models = ask(&router, empty(models)).await;
@@ -158,7 +169,12 @@ async fn allowed_origins_may_call_and_read_the_location() {
 async fn keys_are_asked_for_where_there_are_any() {
     let open = with(|_| {});
     let closed = with(|doors| doors.keys = Keys::new(["sesame"]));
-    for path in ["/v1/models", "/v1/console/catalogue", "/metrics", "/v1/realtime"] {
+    for path in [
+        "/v1/models",
+        "/v1/console/catalogue",
+        "/metrics",
+        "/v1/realtime",
+    ] {
         let missing = refused(&closed, empty(get(path))).await;
         assert_eq!(missing, (401, "invalid_api_key".into()), "{path}");
         let wrong = get(path).header(header::AUTHORIZATION, "Bearer sesam");
@@ -171,8 +187,14 @@ async fn keys_are_asked_for_where_there_are_any() {
     let protocols = "realtime, openai-insecure-api-key.sesame, openai-agents-sdk.1";
     let browser = get("/v1/realtime").header(header::SEC_WEBSOCKET_PROTOCOL, protocols);
     assert_eq!(refused(&closed, empty(browser)).await.1, "upgrade_required");
-    for (method, path) in [("POST", "/v1/realtime/calls"), ("POST", "/v1/realtime/client_secrets")] {
-        let request = Request::builder().method(method).uri(path).header(header::HOST, HOST);
+    for (method, path) in [
+        ("POST", "/v1/realtime/calls"),
+        ("POST", "/v1/realtime/client_secrets"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, HOST);
         assert_eq!(refused(&closed, empty(request)).await.0, 401, "{path}");
     }
 }
@@ -180,9 +202,18 @@ async fn keys_are_asked_for_where_there_are_any() {
 #[tokio::test]
 async fn health_readiness_and_metrics() {
     let router = with(|_| {});
-    assert_eq!(text(ask(&router, empty(get("/healthz"))).await).await, "ok\n");
-    assert_eq!(ask(&router, empty(get("/readyz"))).await.status(), StatusCode::OK);
-    assert_eq!(text(ask(&router, empty(get("/metrics"))).await).await, "voiced_up 1\n");
+    assert_eq!(
+        text(ask(&router, empty(get("/healthz"))).await).await,
+        "ok\n"
+    );
+    assert_eq!(
+        ask(&router, empty(get("/readyz"))).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        text(ask(&router, empty(get("/metrics"))).await).await,
+        "voiced_up 1\n"
+    );
 
     let busy = with(|doors| doors.ready = Arc::new(|| Err("the recogniser is gone".into())));
     let answer = ask(&busy, empty(get("/readyz"))).await;
@@ -199,7 +230,10 @@ async fn health_readiness_and_metrics() {
 async fn what_is_not_there_is_said_in_json() {
     let router = with(|_| {});
     assert_eq!(refused(&router, empty(get("/v2/realtime"))).await.0, 404);
-    assert_eq!(refused(&router, empty(get("/v1/realtime/calls"))).await.0, 405);
+    assert_eq!(
+        refused(&router, empty(get("/v1/realtime/calls"))).await.0,
+        405
+    );
     let catalogue = text(ask(&router, empty(get("/v1/console/catalogue"))).await).await;
     let catalogue: Value = serde_json::from_str(&catalogue).unwrap();
     assert_eq!(catalogue["personas"][1]["name"], "clerk");
@@ -235,10 +269,16 @@ async fn an_offer_is_answered_and_its_call_can_be_hung_up() {
         assert_eq!(answer.status(), StatusCode::CREATED);
         assert_eq!(header_of(&answer, "content-type"), "application/sdp");
         let location = header_of(&answer, "location").to_owned();
-        assert!(location.starts_with("/v1/realtime/calls/rtc_"), "{location}");
+        assert!(
+            location.starts_with("/v1/realtime/calls/rtc_"),
+            "{location}"
+        );
         assert!(text(answer).await.contains("m=audio"));
         let hang_up = format!("{location}/hangup");
-        assert_eq!(ask(&router, empty(post(&hang_up))).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&router, empty(post(&hang_up))).await.status(),
+            StatusCode::OK
+        );
     }
     let nobody = refused(&router, empty(post("/v1/realtime/calls/rtc_x/hangup"))).await;
     assert_eq!(nobody, (404, "call_not_found".into()));
@@ -247,7 +287,10 @@ async fn an_offer_is_answered_and_its_call_can_be_hung_up() {
 #[tokio::test]
 async fn offers_that_cannot_be_answered_say_why() {
     let router = with(|doors| {
-        doors.limits = Limits { body: 20_000, ..Limits::default() };
+        doors.limits = Limits {
+            body: 20_000,
+            ..Limits::default()
+        };
     });
     let no_kind = post("/v1/realtime/calls").body(Body::from(OFFER)).unwrap();
     let silent = OFFER.replace("opus/48000", "speex/8000");
@@ -277,7 +320,10 @@ async fn offers_that_cannot_be_answered_say_why() {
         assert_eq!((status, code.as_str()), wanted);
     }
     let switched_off = with(|doors| doors.peers = None);
-    assert_eq!(refused(&switched_off, offer(OFFER)).await.1, "webrtc_disabled");
+    assert_eq!(
+        refused(&switched_off, offer(OFFER)).await.1,
+        "webrtc_disabled"
+    );
 }
 
 /// A body that never says how long it is, and never ends.
@@ -298,7 +344,10 @@ async fn a_call_too_many_is_told_when_to_come_back() {
     let mut desk = doors(1);
     desk.keys = Keys::open();
     let router = router(Arc::new(desk));
-    assert_eq!(ask(&router, offer(OFFER)).await.status(), StatusCode::CREATED);
+    assert_eq!(
+        ask(&router, offer(OFFER)).await.status(),
+        StatusCode::CREATED
+    );
     let answer = ask(&router, offer(OFFER)).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header_of(&answer, "retry-after"), "5");
@@ -332,15 +381,31 @@ async fn a_secret_is_made_with_a_session_and_opens_it() {
 
     // It cannot make another, nor can what only looks like one do anything.
     assert_eq!(refused(&router, secret(value, &json!({}))).await.0, 403);
-    assert_eq!(refused(&router, secret("ek_forged", &json!({}))).await.0, 401);
+    assert_eq!(
+        refused(&router, secret("ek_forged", &json!({}))).await.0,
+        401
+    );
     for (body, code) in [
         (json!({"expires_after": {"seconds": 5}}), "invalid_value"),
-        (json!({"expires_after": {"seconds": 7_201}}), "invalid_value"),
+        (
+            json!({"expires_after": {"seconds": 7_201}}),
+            "invalid_value",
+        ),
         (json!({"expires_after": 7}), "invalid_type"),
-        (json!({"session": {"type": "transcription"}}), "invalid_value"),
-        (json!({"session": {"type": "realtime", "x": 1}}), "unknown_parameter"),
+        (
+            json!({"session": {"type": "transcription"}}),
+            "invalid_value",
+        ),
+        (
+            json!({"session": {"type": "realtime", "x": 1}}),
+            "unknown_parameter",
+        ),
         (json!([]), "invalid_type"),
     ] {
-        assert_eq!(refused(&router, secret("sesame", &body)).await, (400, code.into()), "{body}");
+        assert_eq!(
+            refused(&router, secret("sesame", &body)).await,
+            (400, code.into()),
+            "{body}"
+        );
     }
 }

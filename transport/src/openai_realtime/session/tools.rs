@@ -18,7 +18,11 @@ pub fn read_tools(fields: &Fields<'_>) -> Result<Option<Vec<ToolSpec>>, WireErro
     if tools.len() > MAX_TOOLS {
         return Err(fields.invalid("tools", format!("At most {MAX_TOOLS} tools can be given.")));
     }
-    tools.iter().map(read_tool).collect::<Result<_, _>>().map(Some)
+    tools
+        .iter()
+        .map(read_tool)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 fn read_tool(tool: &Fields<'_>) -> Result<ToolSpec, WireError> {

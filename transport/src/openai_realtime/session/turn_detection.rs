@@ -145,7 +145,10 @@ impl TurnDetection {
                 );
             }
         }
-        set(&mut self.create_response, fields.boolean("create_response")?);
+        set(
+            &mut self.create_response,
+            fields.boolean("create_response")?,
+        );
         set(
             &mut self.interrupt_response,
             fields.boolean("interrupt_response")?,

@@ -35,17 +35,43 @@ fn transcript() -> Vec<String> {
         previous: Some(id("u")),
         message,
     };
-    let call = || ToolCall { id: "c".into(), name: "f".into(), arguments: "{}".into() };
-    let called = Message { tool_calls: vec![call()], ..Message::new(Role::Assistant, "") };
-    let answered = Message { answers: Some("c".into()), ..Message::new(Role::Tool, "ok") };
+    let call = || ToolCall {
+        id: "c".into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+    };
+    let called = Message {
+        tool_calls: vec![call()],
+        ..Message::new(Role::Assistant, "")
+    };
+    let answered = Message {
+        answers: Some("c".into()),
+        ..Message::new(Role::Tool, "ok")
+    };
     let before = [
-        CallEvent::Refused { id: cancelled, refusal: Refusal::NoReply },
+        CallEvent::Refused {
+            id: cancelled,
+            refusal: Refusal::NoReply,
+        },
         CallEvent::SpeechStarted { item: id("u"), at },
-        CallEvent::Partial { item: id("u"), text: "a b".into() },
-        CallEvent::Partial { item: id("u"), text: "a b c".into() },
+        CallEvent::Partial {
+            item: id("u"),
+            text: "a b".into(),
+        },
+        CallEvent::Partial {
+            item: id("u"),
+            text: "a b c".into(),
+        },
         CallEvent::SpeechStopped { item: id("u"), at },
-        CallEvent::Committed { item: id("u"), previous: None },
-        CallEvent::UserSaid { item: id("u"), text: "a b c".into(), audio: at },
+        CallEvent::Committed {
+            item: id("u"),
+            previous: None,
+        },
+        CallEvent::UserSaid {
+            item: id("u"),
+            text: "a b c".into(),
+            audio: at,
+        },
         CallEvent::InputCleared,
         added("s", Message::new(Role::System, "s")),
         added("m", Message::new(Role::User, "m")),
@@ -67,7 +93,10 @@ fn transcript() -> Vec<String> {
     let after = [
         tool,
         ended(1, "a", ReplyOutcome::Interrupted, "Hello you.", 5),
-        CallEvent::ItemTruncated { item: id("a"), audio_end: at },
+        CallEvent::ItemTruncated {
+            item: id("a"),
+            audio_end: at,
+        },
         CallEvent::ItemDeleted { item: id("m") },
         started(2, "b", false),
         text(2, "x"),
@@ -83,7 +112,9 @@ fn transcript() -> Vec<String> {
         let retrieve = json!({"type": "conversation.item.retrieve", "item_id": item});
         lines.extend(send(&mut dialect, &retrieve).replies);
     }
-    lines.extend(dialect.told(CallEvent::Ended { reason: EndReason::TooLong }));
+    lines.extend(dialect.told(CallEvent::Ended {
+        reason: EndReason::TooLong,
+    }));
     lines.extend(webrtc_transcript());
     lines
 }

@@ -23,7 +23,10 @@ fn a_session_is_created_whole() {
     // What happens before the client is there comes after `session.created`.
     assert!(dialect.told(CallEvent::InputCleared).is_empty());
     let opened = events(dialect.opened());
-    assert_eq!(types(&opened), ["session.created", "input_audio_buffer.cleared"]);
+    assert_eq!(
+        types(&opened),
+        ["session.created", "input_audio_buffer.cleared"]
+    );
     assert_eq!(
         opened[0]["session"],
         json!({
@@ -87,7 +90,10 @@ fn an_update_merges_and_configures() {
     let policy = again.1.policy.unwrap();
     assert!(!policy.reply);
     assert_eq!(policy.idle, Some(Duration::from_secs(6)));
-    assert_eq!(again.0["session"]["audio"]["input"]["transcription"]["model"], "x");
+    assert_eq!(
+        again.0["session"]["audio"]["input"]["transcription"]["model"],
+        "x"
+    );
 
     // Null is manual; another type starts from its own defaults.
     let manual = update(&json!({"audio": {"input": {"turn_detection": null}}}));
@@ -121,11 +127,26 @@ fn a_spoken_turn_and_its_reply() {
     let mut seen = tell(
         &mut dialect,
         [
-            CallEvent::SpeechStarted { item: id("u"), at: Duration::from_millis(300) },
-            CallEvent::Partial { item: id("u"), text: "how are".into() },
-            CallEvent::Partial { item: id("u"), text: "how are you".into() },
-            CallEvent::SpeechStopped { item: id("u"), at: Duration::from_millis(1_500) },
-            CallEvent::Committed { item: id("u"), previous: None },
+            CallEvent::SpeechStarted {
+                item: id("u"),
+                at: Duration::from_millis(300),
+            },
+            CallEvent::Partial {
+                item: id("u"),
+                text: "how are".into(),
+            },
+            CallEvent::Partial {
+                item: id("u"),
+                text: "how are you".into(),
+            },
+            CallEvent::SpeechStopped {
+                item: id("u"),
+                at: Duration::from_millis(1_500),
+            },
+            CallEvent::Committed {
+                item: id("u"),
+                previous: None,
+            },
             CallEvent::UserSaid {
                 item: id("u"),
                 text: "how are you".into(),
@@ -181,14 +202,20 @@ fn a_spoken_turn_and_its_reply() {
     assert_eq!(seen[1]["delta"], "how");
     assert_eq!(seen[6]["delta"], " are you");
     assert_eq!(seen[7]["transcript"], "how are you");
-    assert_eq!(seen[7]["usage"], json!({"type": "duration", "seconds": 1.2}));
+    assert_eq!(
+        seen[7]["usage"],
+        json!({"type": "duration", "seconds": 1.2})
+    );
     assert_eq!(seen[10]["previous_item_id"], "u");
     let pcm = seen[14]["delta"].as_str().unwrap();
     assert_eq!(pcm.len(), (FRAME * 2).div_ceil(3) * 4);
     assert!(pcm.starts_with("AEAAQABA"), "0.5 is 0x4000: {pcm}");
     let response = &seen[20]["response"];
     assert_eq!(response["status"], "completed");
-    assert_eq!(response["output"][0]["content"][0]["transcript"], "Well, thanks.");
+    assert_eq!(
+        response["output"][0]["content"][0]["transcript"],
+        "Well, thanks."
+    );
     assert_eq!(response["usage"]["total_tokens"], 0);
     let retrieved = answer(
         &mut dialect,
@@ -203,8 +230,14 @@ fn without_transcription_the_callers_words_stay_here() {
     let seen = tell(
         &mut dialect,
         [
-            CallEvent::Partial { item: id("u"), text: "a b c".into() },
-            CallEvent::Partial { item: id("u"), text: "a b c d".into() },
+            CallEvent::Partial {
+                item: id("u"),
+                text: "a b c".into(),
+            },
+            CallEvent::Partial {
+                item: id("u"),
+                text: "a b c d".into(),
+            },
             CallEvent::UserSaid {
                 item: id("u"),
                 text: "a b c d".into(),
@@ -219,19 +252,31 @@ fn without_transcription_the_callers_words_stay_here() {
 fn an_interrupted_reply_is_cancelled_and_cut() {
     for carrier in [Carrier::WebSocket, Carrier::WebRtc] {
         let mut dialect = dialect(carrier);
-        tell(&mut dialect, [started(1, "a", true), text(1, "One two three.")]);
+        tell(
+            &mut dialect,
+            [started(1, "a", true), text(1, "One two three.")],
+        );
         dialect.played(&frame(1, 0.1));
         let seen = tell(
             &mut dialect,
             [
-                CallEvent::SpeechStarted { item: id("u"), at: Duration::from_secs(2) },
-                CallEvent::ItemTruncated { item: id("a"), audio_end: Duration::from_millis(20) },
+                CallEvent::SpeechStarted {
+                    item: id("u"),
+                    at: Duration::from_secs(2),
+                },
+                CallEvent::ItemTruncated {
+                    item: id("a"),
+                    audio_end: Duration::from_millis(20),
+                },
                 ended(1, "a", ReplyOutcome::Interrupted, "One two three.", 3),
             ],
         );
         let done = seen.iter().find(|e| e["type"] == "response.done").unwrap();
         assert_eq!(done["response"]["status"], "cancelled");
-        assert_eq!(done["response"]["status_details"]["reason"], "turn_detected");
+        assert_eq!(
+            done["response"]["status_details"]["reason"],
+            "turn_detected"
+        );
         assert_eq!(done["response"]["output"][0]["status"], "incomplete");
         let after: Vec<&str> = types(&seen)
             .into_iter()
@@ -271,9 +316,15 @@ fn a_truncation_by_command_is_acknowledged() {
         "audio_end_ms": 1500});
     assert_eq!(
         command(&mut dialect, &event),
-        Command::Truncate { item: id("a"), audio_end: Duration::from_millis(1_500) }
+        Command::Truncate {
+            item: id("a"),
+            audio_end: Duration::from_millis(1_500)
+        }
     );
-    let told = CallEvent::ItemTruncated { item: id("a"), audio_end: Duration::from_millis(40) };
+    let told = CallEvent::ItemTruncated {
+        item: id("a"),
+        audio_end: Duration::from_millis(40),
+    };
     let seen = tell(&mut dialect, [told]);
     assert_eq!(types(&seen), ["conversation.item.truncated"]);
     assert_eq!(seen[0]["audio_end_ms"], 40);
@@ -285,9 +336,15 @@ fn webrtc_tells_when_audio_flows() {
     tell(&mut dialect, [started(1, "a", true), text(1, "Hi.")]);
     let first = events(dialect.played(&frame(1, 0.1)));
     assert_eq!(types(&first), ["output_audio_buffer.started"]);
-    assert!(dialect.played(&frame(1, 0.1)).is_empty(), "audio goes beside the events");
+    assert!(
+        dialect.played(&frame(1, 0.1)).is_empty(),
+        "audio goes beside the events"
+    );
     assert!(dialect.played(&last_frame(1)).is_empty());
-    let seen = tell(&mut dialect, [ended(1, "a", ReplyOutcome::Completed, "Hi.", 3)]);
+    let seen = tell(
+        &mut dialect,
+        [ended(1, "a", ReplyOutcome::Completed, "Hi.", 3)],
+    );
     assert_eq!(
         types(&seen)[seen.len() - 2..],
         ["response.done", "output_audio_buffer.stopped"]
@@ -298,11 +355,13 @@ fn webrtc_tells_when_audio_flows() {
 fn a_client_tool_is_called_answered_and_replied_to() {
     let mut dialect = dialect(Carrier::WebSocket);
     let tools = json!([{"type": "function", "name": "weather", "parameters": {"type": "object"}}]);
-    let (updated, settings) =
-        answer_and_settings(&mut dialect, &update(&json!({"tools": tools})));
+    let (updated, settings) = answer_and_settings(&mut dialect, &update(&json!({"tools": tools})));
     assert_eq!(updated["session"]["tools"][0]["description"], "");
     let tools = settings.client_tools.unwrap();
-    assert_eq!((tools[0].name.as_str(), tools[0].runs), ("weather", ToolRuns::AtClient));
+    assert_eq!(
+        (tools[0].name.as_str(), tools[0].runs),
+        ("weather", ToolRuns::AtClient)
+    );
 
     let call = ToolCall {
         id: "call_1".into(),
@@ -339,23 +398,43 @@ fn a_client_tool_is_called_answered_and_replied_to() {
         ]
     );
     let item = &seen[1]["item"];
-    assert_eq!((&item["call_id"], &item["status"]), (&json!("call_1"), &json!("in_progress")));
+    assert_eq!(
+        (&item["call_id"], &item["status"]),
+        (&json!("call_1"), &json!("in_progress"))
+    );
     assert_eq!(seen[4]["name"], "weather");
     assert_eq!(seen[6]["item"]["status"], "completed");
-    assert_eq!(seen[7]["response"]["output"][0]["arguments"], r#"{"city":"Berlin"}"#);
+    assert_eq!(
+        seen[7]["response"]["output"][0]["arguments"],
+        r#"{"city":"Berlin"}"#
+    );
 
     let output = json!({"type": "conversation.item.create", "item": {
         "type": "function_call_output", "call_id": "call_1", "output": "sunny"}});
-    let Command::AddItem { id: None, place: Place::End, message } = command(&mut dialect, &output)
+    let Command::AddItem {
+        id: None,
+        place: Place::End,
+        message,
+    } = command(&mut dialect, &output)
     else {
         panic!("an output is added at the end");
     };
-    assert_eq!((message.role, message.answers.as_deref()), (Role::Tool, Some("call_1")));
+    assert_eq!(
+        (message.role, message.answers.as_deref()),
+        (Role::Tool, Some("call_1"))
+    );
     let seen = tell(
         &mut dialect,
-        [CallEvent::ItemAdded { item: id("o"), previous: Some(id("f")), message }],
+        [CallEvent::ItemAdded {
+            item: id("o"),
+            previous: Some(id("f")),
+            message,
+        }],
     );
-    assert_eq!(types(&seen), ["conversation.item.added", "conversation.item.done"]);
+    assert_eq!(
+        types(&seen),
+        ["conversation.item.added", "conversation.item.done"]
+    );
     assert_eq!(seen[0]["item"]["output"], "sunny");
     assert_eq!(seen[0]["previous_item_id"], "f");
 }
@@ -371,7 +450,10 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
     );
     let commands: Vec<&Command> = asked.commands.iter().map(|(_, command)| command).collect();
     let choice = |choice| {
-        Command::Configure(Settings { tool_choice: Some(choice), ..Settings::default() })
+        Command::Configure(Settings {
+            tool_choice: Some(choice),
+            ..Settings::default()
+        })
     };
     assert_eq!(commands[0], &choice(ToolChoice::None));
     assert_eq!(
@@ -382,7 +464,11 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
             max_tokens: Some(50),
         })
     );
-    assert_eq!(commands[2], &choice(ToolChoice::Auto), "the session's choice comes back");
+    assert_eq!(
+        commands[2],
+        &choice(ToolChoice::Auto),
+        "the session's choice comes back"
+    );
     let seen = tell(
         &mut dialect,
         [
@@ -419,18 +505,39 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
 #[test]
 fn refusals_have_the_codes_clients_branch_on_and_name_the_event() {
     let cases = [
-        (json!({"type": "response.create"}), Refusal::ReplyActive,
-            "conversation_already_has_active_response"),
-        (json!({"type": "response.cancel"}), Refusal::NoReply, "response_cancel_not_active"),
-        (json!({"type": "conversation.item.delete", "item_id": "x"}), Refusal::NoSuchItem,
-            "item_delete_invalid_item_id"),
-        (json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0,
-            "audio_end_ms": 1}), Refusal::NoSuchItem, "item_truncate_invalid_item_id"),
-        (json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0,
-            "audio_end_ms": 1}), Refusal::NotSpoken, "unsupported_content_type"),
-        (json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user",
+        (
+            json!({"type": "response.create"}),
+            Refusal::ReplyActive,
+            "conversation_already_has_active_response",
+        ),
+        (
+            json!({"type": "response.cancel"}),
+            Refusal::NoReply,
+            "response_cancel_not_active",
+        ),
+        (
+            json!({"type": "conversation.item.delete", "item_id": "x"}),
+            Refusal::NoSuchItem,
+            "item_delete_invalid_item_id",
+        ),
+        (
+            json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0,
+            "audio_end_ms": 1}),
+            Refusal::NoSuchItem,
+            "item_truncate_invalid_item_id",
+        ),
+        (
+            json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0,
+            "audio_end_ms": 1}),
+            Refusal::NotSpoken,
+            "unsupported_content_type",
+        ),
+        (
+            json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user",
             "id": "x", "content": [{"type": "input_text", "text": "t"}]}}),
-            Refusal::DuplicateItem, "item_create_duplicate_item_id"),
+            Refusal::DuplicateItem,
+            "item_create_duplicate_item_id",
+        ),
     ];
     for (mut event, refusal, code) in cases {
         let mut dialect = dialect(Carrier::WebSocket);
@@ -439,14 +546,25 @@ fn refusals_have_the_codes_clients_branch_on_and_name_the_event() {
         let seen = tell(&mut dialect, [CallEvent::Refused { id, refusal }]);
         assert_eq!(types(&seen), ["error"]);
         let error = &seen[0]["error"];
-        assert_eq!((&error["code"], &error["event_id"]), (&json!(code), &json!("mine")));
+        assert_eq!(
+            (&error["code"], &error["event_id"]),
+            (&json!(code), &json!("mine"))
+        );
         if refusal == Refusal::NoReply {
-            assert!(error["message"].as_str().unwrap().starts_with("Cancellation failed"));
+            assert!(
+                error["message"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("Cancellation failed")
+            );
         }
         // Said once.
         assert!(tell(&mut dialect, [CallEvent::Refused { id, refusal }]).is_empty());
     }
-    let unknown = CallEvent::Refused { id: CommandId(77), refusal: Refusal::NoReply };
+    let unknown = CallEvent::Refused {
+        id: CommandId(77),
+        refusal: Refusal::NoReply,
+    };
     assert!(tell(&mut dialect(Carrier::WebSocket), [unknown]).is_empty());
 }
 
@@ -455,7 +573,13 @@ fn a_refused_response_does_not_lend_its_metadata_to_the_next() {
     let mut dialect = dialect(Carrier::WebSocket);
     let event = json!({"type": "response.create", "response": {"metadata": {"k": "v"}}});
     let (id, _) = send(&mut dialect, &event).commands[0].clone();
-    tell(&mut dialect, [CallEvent::Refused { id, refusal: Refusal::ReplyActive }]);
+    tell(
+        &mut dialect,
+        [CallEvent::Refused {
+            id,
+            refusal: Refusal::ReplyActive,
+        }],
+    );
     let seen = tell(&mut dialect, [started(1, "a", true)]);
     assert_eq!(seen[0]["response"]["metadata"], Value::Null);
 }
@@ -464,7 +588,12 @@ fn a_refused_response_does_not_lend_its_metadata_to_the_next() {
 fn a_call_that_ends_closes_its_response_and_says_no_more() {
     let mut dialect = dialect(Carrier::WebSocket);
     tell(&mut dialect, [started(1, "a", true), text(1, "Hi")]);
-    let seen = tell(&mut dialect, [CallEvent::Ended { reason: EndReason::TooLong }]);
+    let seen = tell(
+        &mut dialect,
+        [CallEvent::Ended {
+            reason: EndReason::TooLong,
+        }],
+    );
     let seen = types(&seen);
     assert_eq!(seen[seen.len() - 2..], ["response.done", "error"]);
     assert!(dialect.told(text(1, "more")).is_empty());
@@ -473,12 +602,18 @@ fn a_call_that_ends_closes_its_response_and_says_no_more() {
 
 #[test]
 fn the_daemons_own_events_come_only_when_asked_for() {
-    let extended = DialectOptions { extensions: true, ..options(Carrier::WebSocket) };
+    let extended = DialectOptions {
+        extensions: true,
+        ..options(Carrier::WebSocket)
+    };
     let mut with = Dialect::new(extended, SessionDefaults::default());
     with.opened();
     let script = || {
         [
-            CallEvent::Partial { item: id("u"), text: "hm".into() },
+            CallEvent::Partial {
+                item: id("u"),
+                text: "hm".into(),
+            },
             CallEvent::Discarded { item: id("u") },
             started(3, "a", true),
             text(3, "One two."),
@@ -490,7 +625,9 @@ fn the_daemons_own_events_come_only_when_asked_for() {
                 ..TurnTimes::default()
             }),
             ended(3, "a", ReplyOutcome::Interrupted, "One two.", 3),
-            CallEvent::Ended { reason: EndReason::AgentHungUp },
+            CallEvent::Ended {
+                reason: EndReason::AgentHungUp,
+            },
         ]
     };
     let seen = tell(&mut with, script());
@@ -516,19 +653,31 @@ fn the_daemons_own_events_come_only_when_asked_for() {
         ]
     );
     assert_eq!(own[2]["response_id"], "resp_t_3");
-    assert_eq!((&own[4]["decided_ms"], &own[4]["heard_ms"]), (&json!(350), &Value::Null));
+    assert_eq!(
+        (&own[4]["decided_ms"], &own[4]["heard_ms"]),
+        (&json!(350), &Value::Null)
+    );
     assert_eq!(own[5]["heard_text"], "One");
     let seen = tell(&mut dialect(Carrier::WebSocket), script());
-    assert!(types(&seen).iter().all(|t| !t.starts_with("voiced.")), "{seen:?}");
+    assert!(
+        types(&seen).iter().all(|t| !t.starts_with("voiced.")),
+        "{seen:?}"
+    );
     // Typed words over whatever is being said, for the console.
     let mut with = Dialect::new(
-        DialectOptions { extensions: true, ..options(Carrier::WebRtc) },
+        DialectOptions {
+            extensions: true,
+            ..options(Carrier::WebRtc)
+        },
         SessionDefaults::default(),
     );
     with.opened();
     let say = json!({"type": "voiced.say", "text": "stop"});
     assert_eq!(command(&mut with, &say), Command::Say("stop".into()));
-    assert_eq!(answer(&mut dialect(Carrier::WebRtc), &say)["error"]["code"], "invalid_value");
+    assert_eq!(
+        answer(&mut dialect(Carrier::WebRtc), &say)["error"]["code"],
+        "invalid_value"
+    );
 }
 
 #[test]

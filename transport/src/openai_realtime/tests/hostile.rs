@@ -10,7 +10,10 @@ fn code(dialect: &mut Dialect, event: &Value) -> (String, Value) {
     assert_eq!(types(&replies), ["error"], "{event}");
     let error = &replies[0]["error"];
     assert_eq!(error["type"], "invalid_request_error");
-    (error["code"].as_str().unwrap().to_owned(), error["param"].clone())
+    (
+        error["code"].as_str().unwrap().to_owned(),
+        error["param"].clone(),
+    )
 }
 
 #[test]
@@ -19,43 +22,148 @@ fn what_does_not_fit_is_refused_by_path() {
         (json!([]), "invalid_type", Value::Null),
         (json!({}), "missing_required_parameter", json!("type")),
         (json!({"type": 7}), "invalid_type", json!("type")),
-        (json!({"type": "response.created"}), "invalid_value", json!("type")),
-        (json!({"type": "response.cancel", "event_id": 7}), "invalid_type", json!("event_id")),
-        (json!({"type": "input_audio_buffer.clear", "x": 1}), "unknown_parameter", json!("x")),
-        (json!({"type": "input_audio_buffer.append"}), "missing_required_parameter", json!("audio")),
-        (json!({"type": "input_audio_buffer.append", "audio": "%%%"}), "invalid_value", json!("audio")),
-        (json!({"type": "session.update", "session": {}}), "missing_required_parameter", json!("session.type")),
-        (json!({"type": "session.update", "session": {"type": "transcription"}}), "invalid_value", json!("session.type")),
-        (update(&json!({"nonsense": 1})), "unknown_parameter", json!("session.nonsense")),
-        (update(&json!({"output_modalities": ["text", "audio"]})), "invalid_value", json!("session.output_modalities")),
-        (update(&json!({"max_output_tokens": 0})), "invalid_value", json!("session.max_output_tokens")),
-        (update(&json!({"tools": [{"type": "function", "name": "bad name"}]})), "invalid_value", json!("session.tools[0].name")),
-        (update(&json!({"tools": [{"type": "mcp", "server_label": "x"}]})), "invalid_value", json!("session.tools[0].type")),
-        (update(&json!({"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}})),
-            "invalid_value", json!("session.audio.input.turn_detection.threshold")),
-        (update(&json!({"audio": {"input": {"turn_detection": {"eagerness": "keen"}}}})),
-            "invalid_value", json!("session.audio.input.turn_detection.eagerness")),
-        (update(&json!({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 44100}}}})),
-            "invalid_value", json!("session.audio.input.format.rate")),
-        (update(&json!({"audio": {"input": {"format": "pcm16"}}})), "invalid_type", json!("session.audio.input.format")),
-        (update(&json!({"audio": {"output": {"speed": 9}}})), "invalid_value", json!("session.audio.output.speed")),
-        (json!({"type": "conversation.item.create"}), "missing_required_parameter", json!("item")),
-        (json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}}),
-            "invalid_value", json!("item.content[0].type")),
-        (json!({"type": "conversation.item.retrieve", "item_id": "x"}), "item_retrieve_invalid_item_id", json!("item_id")),
-        (json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0, "audio_end_ms": -1}),
-            "invalid_value", json!("audio_end_ms")),
-        (json!({"type": "output_audio_buffer.clear"}), "invalid_event_for_transport", json!("type")),
-        (json!({"type": "response.create", "response": {"conversation": "none"}}), "invalid_value", json!("response.conversation")),
-        (json!({"type": "response.create", "response": {"metadata": {"k": 1}}}), "invalid_value", json!("response.metadata")),
-        (json!({"type": "response.cancel", "response_id": "resp_x"}), "response_cancel_not_active", json!("response_id")),
+        (
+            json!({"type": "response.created"}),
+            "invalid_value",
+            json!("type"),
+        ),
+        (
+            json!({"type": "response.cancel", "event_id": 7}),
+            "invalid_type",
+            json!("event_id"),
+        ),
+        (
+            json!({"type": "input_audio_buffer.clear", "x": 1}),
+            "unknown_parameter",
+            json!("x"),
+        ),
+        (
+            json!({"type": "input_audio_buffer.append"}),
+            "missing_required_parameter",
+            json!("audio"),
+        ),
+        (
+            json!({"type": "input_audio_buffer.append", "audio": "%%%"}),
+            "invalid_value",
+            json!("audio"),
+        ),
+        (
+            json!({"type": "session.update", "session": {}}),
+            "missing_required_parameter",
+            json!("session.type"),
+        ),
+        (
+            json!({"type": "session.update", "session": {"type": "transcription"}}),
+            "invalid_value",
+            json!("session.type"),
+        ),
+        (
+            update(&json!({"nonsense": 1})),
+            "unknown_parameter",
+            json!("session.nonsense"),
+        ),
+        (
+            update(&json!({"output_modalities": ["text", "audio"]})),
+            "invalid_value",
+            json!("session.output_modalities"),
+        ),
+        (
+            update(&json!({"max_output_tokens": 0})),
+            "invalid_value",
+            json!("session.max_output_tokens"),
+        ),
+        (
+            update(&json!({"tools": [{"type": "function", "name": "bad name"}]})),
+            "invalid_value",
+            json!("session.tools[0].name"),
+        ),
+        (
+            update(&json!({"tools": [{"type": "mcp", "server_label": "x"}]})),
+            "invalid_value",
+            json!("session.tools[0].type"),
+        ),
+        (
+            update(
+                &json!({"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}}),
+            ),
+            "invalid_value",
+            json!("session.audio.input.turn_detection.threshold"),
+        ),
+        (
+            update(&json!({"audio": {"input": {"turn_detection": {"eagerness": "keen"}}}})),
+            "invalid_value",
+            json!("session.audio.input.turn_detection.eagerness"),
+        ),
+        (
+            update(&json!({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 44100}}}})),
+            "invalid_value",
+            json!("session.audio.input.format.rate"),
+        ),
+        (
+            update(&json!({"audio": {"input": {"format": "pcm16"}}})),
+            "invalid_type",
+            json!("session.audio.input.format"),
+        ),
+        (
+            update(&json!({"audio": {"output": {"speed": 9}}})),
+            "invalid_value",
+            json!("session.audio.output.speed"),
+        ),
+        (
+            json!({"type": "conversation.item.create"}),
+            "missing_required_parameter",
+            json!("item"),
+        ),
+        (
+            json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}}),
+            "invalid_value",
+            json!("item.content[0].type"),
+        ),
+        (
+            json!({"type": "conversation.item.retrieve", "item_id": "x"}),
+            "item_retrieve_invalid_item_id",
+            json!("item_id"),
+        ),
+        (
+            json!({"type": "conversation.item.truncate", "item_id": "x", "content_index": 0, "audio_end_ms": -1}),
+            "invalid_value",
+            json!("audio_end_ms"),
+        ),
+        (
+            json!({"type": "output_audio_buffer.clear"}),
+            "invalid_event_for_transport",
+            json!("type"),
+        ),
+        (
+            json!({"type": "response.create", "response": {"conversation": "none"}}),
+            "invalid_value",
+            json!("response.conversation"),
+        ),
+        (
+            json!({"type": "response.create", "response": {"metadata": {"k": 1}}}),
+            "invalid_value",
+            json!("response.metadata"),
+        ),
+        (
+            json!({"type": "response.cancel", "response_id": "resp_x"}),
+            "response_cancel_not_active",
+            json!("response_id"),
+        ),
     ];
     let mut dialect = dialect(Carrier::WebSocket);
     let before = dialect.session();
     for (event, wanted, param) in cases {
-        assert_eq!(code(&mut dialect, &event), (wanted.into(), param), "{event}");
+        assert_eq!(
+            code(&mut dialect, &event),
+            (wanted.into(), param),
+            "{event}"
+        );
     }
-    assert_eq!(dialect.session(), before, "a refused update changes nothing");
+    assert_eq!(
+        dialect.session(),
+        before,
+        "a refused update changes nothing"
+    );
     let append = json!({"type": "input_audio_buffer.append", "audio": "AAAA"});
     let mut webrtc = super::dialect(Carrier::WebRtc);
     assert_eq!(code(&mut webrtc, &append).0, "invalid_event_for_transport");
@@ -64,7 +172,10 @@ fn what_does_not_fit_is_refused_by_path() {
 #[test]
 fn a_lenient_session_overlooks_unknown_keys() {
     let mut dialect = Dialect::new(
-        DialectOptions { strict: false, ..options(Carrier::WebSocket) },
+        DialectOptions {
+            strict: false,
+            ..options(Carrier::WebSocket)
+        },
         SessionDefaults::default(),
     );
     dialect.opened();
@@ -104,31 +215,46 @@ fn the_voice_of_another_service_is_the_default_one_and_nonsense_is_refused() {
     let voice = |name: &str| update(&json!({"audio": {"output": {"voice": name}}}));
     for (asked, given) in [("rms", "rms"), ("marin", "slt")] {
         let received = send(&mut dialect, &voice(asked));
-        let Command::Configure(settings) = &received.commands[0].1 else { panic!() };
+        let Command::Configure(settings) = &received.commands[0].1 else {
+            panic!()
+        };
         assert_eq!(settings.voice.as_deref(), Some(given));
         let updated = &events(received.replies)[0];
         assert_eq!(updated["session"]["audio"]["output"]["voice"], asked);
     }
     let (code, param) = code(&mut dialect, &voice("nobody"));
-    assert_eq!((code.as_str(), param), ("invalid_value", json!("session.audio.output.voice")));
+    assert_eq!(
+        (code.as_str(), param),
+        ("invalid_value", json!("session.audio.output.voice"))
+    );
 }
 
 #[test]
 fn an_append_is_bounded_and_a_short_commit_refused() {
     let mut dialect = dialect(Carrier::WebSocket);
-    let append = |bytes: &[u8]| {
-        json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(bytes)})
-    };
+    let append = |bytes: &[u8]| json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(bytes)});
     let too_long = vec![0; 15 * 1024 * 1024 + 100];
     assert_eq!(code(&mut dialect, &append(&too_long)).1, json!("audio"));
-    send(&mut dialect, &update(&json!({"audio": {"input": {"turn_detection": null}}})));
+    send(
+        &mut dialect,
+        &update(&json!({"audio": {"input": {"turn_detection": null}}})),
+    );
     let commit = json!({"type": "input_audio_buffer.commit"});
-    assert_eq!(code(&mut dialect, &commit).0, "input_audio_buffer_commit_empty");
+    assert_eq!(
+        code(&mut dialect, &commit).0,
+        "input_audio_buffer_commit_empty"
+    );
     send(&mut dialect, &append(&[0; 4_000]));
-    assert_eq!(code(&mut dialect, &commit).0, "input_audio_buffer_commit_empty");
+    assert_eq!(
+        code(&mut dialect, &commit).0,
+        "input_audio_buffer_commit_empty"
+    );
     send(&mut dialect, &append(&[0; 4_000]));
     assert_eq!(command(&mut dialect, &commit), Command::Commit);
-    assert_eq!(code(&mut dialect, &commit).0, "input_audio_buffer_commit_empty");
+    assert_eq!(
+        code(&mut dialect, &commit).0,
+        "input_audio_buffer_commit_empty"
+    );
 }
 
 /// A second of a tone as 16-bit PCM at 24 kHz.
@@ -158,7 +284,11 @@ fn samples_survive_any_cutting() {
         heard
     };
     let at_once = hear(&[whole.len()]);
-    assert!((15_900..=16_000).contains(&at_once.len()), "{}", at_once.len());
+    assert!(
+        (15_900..=16_000).contains(&at_once.len()),
+        "{}",
+        at_once.len()
+    );
     let loudest = at_once.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
     assert!((0.45..0.55).contains(&loudest), "{loudest}");
     assert_eq!(hear(&[961, 1, 333, 2]), at_once, "odd cuts lose nothing");
@@ -169,9 +299,14 @@ fn telephone_codecs_work_both_ways() {
     for (law, high, low) in [("audio/pcmu", 0x90, 0x10), ("audio/pcma", 0xaa, 0x2a)] {
         let mut dialect = dialect(Carrier::WebSocket);
         let format = json!({"format": {"type": law}});
-        send(&mut dialect, &update(&json!({"audio": {"input": format, "output": format}})));
+        send(
+            &mut dialect,
+            &update(&json!({"audio": {"input": format, "output": format}})),
+        );
         // A loud square wave of 200 Hz.
-        let codes: Vec<u8> = (0..800).map(|n| if n / 20 % 2 == 0 { high } else { low }).collect();
+        let codes: Vec<u8> = (0..800)
+            .map(|n| if n / 20 % 2 == 0 { high } else { low })
+            .collect();
         let event = json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(codes)});
         let heard = send(&mut dialect, &event).audio;
         assert!((1_500..=1_600).contains(&heard.len()), "{}", heard.len());
@@ -182,11 +317,17 @@ fn telephone_codecs_work_both_ways() {
         let mut bytes = 0;
         for _ in 0..5 {
             for event in events(dialect.played(&frame(1, 0.3))) {
-                bytes += STANDARD.decode(event["delta"].as_str().unwrap()).unwrap().len();
+                bytes += STANDARD
+                    .decode(event["delta"].as_str().unwrap())
+                    .unwrap()
+                    .len();
             }
         }
         for event in events(dialect.played(&last_frame(1))) {
-            bytes += STANDARD.decode(event["delta"].as_str().unwrap()).unwrap().len();
+            bytes += STANDARD
+                .decode(event["delta"].as_str().unwrap())
+                .unwrap()
+                .len();
         }
         assert_eq!(bytes, 800, "100 ms at 8 kHz, to the last sample");
     }
@@ -198,18 +339,60 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         prop::sample::select(vec![
-            "realtime", "audio", "text", "server_vad", "semantic_vad", "user", "message",
-            "function", "inf", "auto", "none", "root", "AAAA", "",
+            "realtime",
+            "audio",
+            "text",
+            "server_vad",
+            "semantic_vad",
+            "user",
+            "message",
+            "function",
+            "inf",
+            "auto",
+            "none",
+            "root",
+            "AAAA",
+            "",
         ])
         .prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
         let key = prop::sample::select(vec![
-            "type", "session", "audio", "input", "output", "format", "rate", "turn_detection",
-            "threshold", "idle_timeout_ms", "voice", "id", "speed", "tools", "name", "parameters",
-            "tool_choice", "item", "content", "role", "text", "call_id", "response", "metadata",
-            "output_modalities", "transcription", "event_id", "item_id", "audio_end_ms",
-            "content_index", "previous_item_id", "tracing", "truncation", "prompt", "include",
+            "type",
+            "session",
+            "audio",
+            "input",
+            "output",
+            "format",
+            "rate",
+            "turn_detection",
+            "threshold",
+            "idle_timeout_ms",
+            "voice",
+            "id",
+            "speed",
+            "tools",
+            "name",
+            "parameters",
+            "tool_choice",
+            "item",
+            "content",
+            "role",
+            "text",
+            "call_id",
+            "response",
+            "metadata",
+            "output_modalities",
+            "transcription",
+            "event_id",
+            "item_id",
+            "audio_end_ms",
+            "content_index",
+            "previous_item_id",
+            "tracing",
+            "truncation",
+            "prompt",
+            "include",
         ])
         .prop_map(str::to_owned);
         prop_oneof![

@@ -110,7 +110,9 @@ impl Watcher {
         let kind = event["type"].as_str().unwrap();
         let event_id = event["event_id"].as_str().unwrap();
         assert!(self.ids.insert(event_id.to_owned()), "{event_id} twice");
-        let response = event["response"]["id"].as_str().or(event["response_id"].as_str());
+        let response = event["response"]["id"]
+            .as_str()
+            .or(event["response_id"].as_str());
         match kind {
             "response.created" => {
                 let response = response.unwrap().to_owned();
@@ -118,7 +120,10 @@ impl Watcher {
                 self.open.insert(response, HashMap::new());
             }
             "response.done" => {
-                let items = self.open.remove(response.unwrap()).expect("created before done");
+                let items = self
+                    .open
+                    .remove(response.unwrap())
+                    .expect("created before done");
                 assert!(items.is_empty(), "items left open: {items:?}");
                 assert!(self.parts.is_empty(), "parts left open: {:?}", self.parts);
                 self.finished += 1;
@@ -129,8 +134,14 @@ impl Watcher {
     }
 
     fn content(&mut self, kind: &str, response: &str, event: &Value) {
-        let items = self.open.get_mut(response).expect("content of an open response");
-        let item = event["item_id"].as_str().or(event["item"]["id"].as_str()).unwrap();
+        let items = self
+            .open
+            .get_mut(response)
+            .expect("content of an open response");
+        let item = event["item_id"]
+            .as_str()
+            .or(event["item"]["id"].as_str())
+            .unwrap();
         match kind {
             "response.output_item.added" => {
                 assert!(items.insert(item.to_owned(), String::new()).is_none());
@@ -148,7 +159,10 @@ impl Watcher {
             "response.content_part.added" => assert!(self.parts.insert(item.to_owned())),
             "response.content_part.done" => assert!(self.parts.remove(item)),
             "response.output_text.delta" | "response.output_audio_transcript.delta" => {
-                items.get_mut(item).unwrap().push_str(event["delta"].as_str().unwrap());
+                items
+                    .get_mut(item)
+                    .unwrap()
+                    .push_str(event["delta"].as_str().unwrap());
             }
             _ => assert!(items.contains_key(item), "{kind} for an item not open"),
         }

@@ -151,7 +151,9 @@ impl Routes {
         if line.sources.fetch_add(1, Ordering::Relaxed) >= SOURCES {
             return None;
         }
-        self.write().by_source.insert((socket, source), line.clone());
+        self.write()
+            .by_source
+            .insert((socket, source), line.clone());
         Some(line)
     }
 

@@ -151,12 +151,14 @@ impl AsyncUdpSocket for PeerSocket {
         let (Some(buffer), Some(meta)) = (buffers.first_mut(), meta.first_mut()) else {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         };
-        self.line.poll(self.index, cx, buffer).map(|(source, length)| {
-            *meta = RecvMeta::default();
-            meta.addr = source;
-            meta.len = length;
-            meta.stride = length.max(1);
-            Ok(1)
-        })
+        self.line
+            .poll(self.index, cx, buffer)
+            .map(|(source, length)| {
+                *meta = RecvMeta::default();
+                meta.addr = source;
+                meta.len = length;
+                meta.stride = length.max(1);
+                Ok(1)
+            })
     }
 }

@@ -47,8 +47,9 @@ fn source(port: u16) -> SocketAddr {
 fn waiting(place: &Place) -> Vec<(SocketAddr, usize)> {
     let mut into = [0; 2_000];
     let mut all = Vec::new();
-    while let Poll::Ready(one) =
-        place.line.poll(0, &Context::from_waker(Waker::noop()), &mut into)
+    while let Poll::Ready(one) = place
+        .line
+        .poll(0, &Context::from_waker(Waker::noop()), &mut into)
     {
         all.push(one);
     }
@@ -147,7 +148,9 @@ async fn wildcards_and_taken_ports_are_refused() {
     assert!(Port::open(&["0.0.0.0".parse().unwrap()], 0).is_err());
     let port = open();
     let taken = port.addresses()[0].port();
-    let error = Port::open(&[IpAddr::from([127, 0, 0, 1])], taken).err().unwrap();
+    let error = Port::open(&[IpAddr::from([127, 0, 0, 1])], taken)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
 

@@ -14,7 +14,10 @@ use rtc::{
     },
 };
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::{
+    sync::{Mutex, mpsc, watch},
+    task::JoinSet,
+};
 use voiced_core::{
     epoch::{Epoch, EpochWriter, epoch},
     playout::{FRAME, Playback, PlayoutFrame, PlayoutWriter, RING_FRAMES, playout},
@@ -148,9 +151,10 @@ impl Caller {
         let parameters = RTCRtpCodecParameters {
             rtp_codec: codec.clone(),
             payload_type: PAYLOAD_TYPE,
-            ..RTCRtpCodecParameters::default()
         };
-        media.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+        media
+            .register_codec(parameters, RtpCodecKind::Audio)
+            .unwrap();
         let (state, state_rx) = watch::channel(RTCPeerConnectionState::New);
         let (track, arriving) = mpsc::channel(4);
         let engine = SettingEngineBuilder::new()
@@ -183,7 +187,10 @@ impl Caller {
             vec![coding],
         )));
         connection.add_track(voice.clone()).await.unwrap();
-        let channel = connection.create_data_channel("oai-events", None).await.unwrap();
+        let channel = connection
+            .create_data_channel("oai-events", None)
+            .await
+            .unwrap();
         Caller {
             connection: Arc::new(connection),
             voice,
@@ -204,7 +211,10 @@ impl Caller {
         let offer = self.connection.create_offer(None).await.unwrap();
         self.connection.set_local_description(offer).await.unwrap();
         let answer = RTCSessionDescription::answer(answer.to_owned()).unwrap();
-        self.connection.set_remote_description(answer).await.unwrap();
+        self.connection
+            .set_remote_description(answer)
+            .await
+            .unwrap();
         let mut state = self.state.lock().await;
         soon(
             "the connection",
@@ -218,10 +228,11 @@ impl Caller {
         .await;
     }
 
-    /// Speaks a tone until aborted.
-    pub(super) fn speak(&self, hz: f32) -> tokio::task::JoinHandle<()> {
+    /// Speaks a tone until dropped.
+    pub(super) fn speak(&self, hz: f32) -> JoinSet<()> {
         let voice = self.voice.clone();
-        tokio::spawn(async move {
+        let mut tone = JoinSet::new();
+        tone.spawn(async move {
             let mut encoder = OpusEncoder::new(OpusSettings::default()).unwrap();
             let mut pacer = Pacer::new(Clock::start(), "test");
             loop {
@@ -233,7 +244,8 @@ impl Caller {
                 let payload = encoder.encode(&samples).unwrap();
                 voice.write_rtp(packet(n, payload)).await.unwrap();
             }
-        })
+        });
+        tone
     }
 
     pub(super) fn voice(&self) -> Arc<dyn TrackLocal> {

@@ -1,10 +1,12 @@
-//! Not a test: what a call costs.
+//! Not a test: what a call costs. `VOICED_IDLE=1` leaves both sides silent, `VOICED_AEC=1` cancels
+//! echo.
+//!
 //! `VOICED_CALLS=60 cargo test --release -p voiced-transport webrtc_cost -- --ignored --nocapture`
 #![allow(clippy::print_stderr)]
-use std::{fs, time::Duration};
+use std::fs;
 
 use super::{
-    caller::{Caller, FakeCall, dialect, frame, meet, packet},
+    caller::{Caller, FakeCall, dialect, frame, packet},
     *,
 };
 use crate::{
@@ -20,7 +22,10 @@ fn cpu(prefix: &str) -> f64 {
         let Some((name, rest)) = stat.split_once(')') else {
             continue;
         };
-        if name.split_once('(').is_some_and(|(_, name)| name.starts_with(prefix)) {
+        if name
+            .split_once('(')
+            .is_some_and(|(_, name)| name.starts_with(prefix))
+        {
             let fields: Vec<&str> = rest.split_whitespace().collect();
             ticks += fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         }
@@ -31,7 +36,12 @@ fn cpu(prefix: &str) -> f64 {
 fn memory_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<f64>()
+        .unwrap()
+        / 1_024.0
 }
 
 /// A fake call whose agent speaks all the time and whose ears are always open.
@@ -69,10 +79,16 @@ fn webrtc_cost() {
     let (server, clients) = (runtime("server", 2), runtime("client", 2));
     let before = memory_mb();
     let peers = server.block_on(async {
-        Peers::open(WebRtcSettings { edge, ..WebRtcSettings::default() }).unwrap()
+        Peers::open(WebRtcSettings {
+            edge,
+            ..WebRtcSettings::default()
+        })
+        .unwrap()
     });
     let mut encoder = OpusEncoder::new(OpusSettings::default()).unwrap();
-    let voice: Vec<_> = (0..50).map(|_| encoder.encode(&frame(1, false).samples).unwrap()).collect();
+    let voice: Vec<_> = (0..50)
+        .map(|_| encoder.encode(&frame(1, false).samples).unwrap())
+        .collect();
     let mut callers: Vec<Caller> = Vec::new();
     for _ in 0..calls {
         let caller = clients.block_on(Caller::new());
@@ -119,6 +135,4 @@ fn webrtc_cost() {
         (memory_mb() - before) / calls as f64
     );
     server.block_on(peers.shut_down());
-    let _ = Duration::ZERO;
-    let _ = meet;
 }

@@ -49,11 +49,17 @@ fn any_fact(random: &mut Random, epoch: Epoch) -> TurnEvent {
     };
     match random.below(28) {
         0..=2 => TurnEvent::SpeechStarted { at },
-        3..=5 => TurnEvent::SpeechEnded { at, silence: Duration::from_millis(random.below(300)) },
+        3..=5 => TurnEvent::SpeechEnded {
+            at,
+            silence: Duration::from_millis(random.below(300)),
+        },
         6 => TurnEvent::Partial(words.into()),
         7 | 8 => TurnEvent::Final(words.into()),
         9 => TurnEvent::EndOfTurn(random.below(100) as f32 / 100.0),
-        10 | 11 => TurnEvent::ReplyText { epoch, text: "some text. ".into() },
+        10 | 11 => TurnEvent::ReplyText {
+            epoch,
+            text: "some text. ".into(),
+        },
         12 => TurnEvent::ToolCalled {
             epoch,
             call: ToolCall {
@@ -66,17 +72,31 @@ fn any_fact(random: &mut Random, epoch: Epoch) -> TurnEvent {
             epoch,
             call: "c".into(),
             output: "x".into(),
-            effect: if random.below(8) == 0 { ToolEffect::HangUp } else { ToolEffect::None },
+            effect: if random.below(8) == 0 {
+                ToolEffect::HangUp
+            } else {
+                ToolEffect::None
+            },
         },
-        14 | 15 => TurnEvent::ReplyEnded { epoch, end: ReplyEnd::default() },
+        14 | 15 => TurnEvent::ReplyEnded {
+            epoch,
+            end: ReplyEnd::default(),
+        },
         16 => TurnEvent::AudioReady { epoch },
         17 => TurnEvent::Voiced {
             epoch,
             samples: random.below(100_000),
             text_end: usize::try_from(random.below(60)).unwrap(),
         },
-        18 | 19 => TurnEvent::Played { epoch, samples: random.below(100_000), last: random.below(2) == 0 },
-        20 => TurnEvent::EngineFailed { epoch, reason: String::new() },
+        18 | 19 => TurnEvent::Played {
+            epoch,
+            samples: random.below(100_000),
+            last: random.below(2) == 0,
+        },
+        20 => TurnEvent::EngineFailed {
+            epoch,
+            reason: String::new(),
+        },
         21 => command(Command::Say("typed".into())),
         22 => command(Command::Commit),
         23 => command(Command::Respond(ReplyOptions::default())),
@@ -109,7 +129,12 @@ thread_local! {
     static RECORD: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
-fn handle(conversation: &mut Conversation, witness: &mut Witness, now: SessionTime, event: TurnEvent) {
+fn handle(
+    conversation: &mut Conversation,
+    witness: &mut Witness,
+    now: SessionTime,
+    event: TurnEvent,
+) {
     RECORD.with_borrow_mut(|record| {
         if let Some(record) = record {
             record.fact(now, &event);
@@ -154,7 +179,13 @@ impl Witness {
                 self.replying = Some(*epoch);
                 self.was_disturbed = false;
             }
-            CallEvent::ReplyEnded { epoch, outcome, written, heard, .. } => {
+            CallEvent::ReplyEnded {
+                epoch,
+                outcome,
+                written,
+                heard,
+                ..
+            } => {
                 assert_eq!(self.replying.take(), Some(*epoch), "ended once");
                 assert!(written.is_char_boundary(*heard));
                 if !self.was_disturbed {
@@ -165,7 +196,10 @@ impl Witness {
                 assert!(self.items.insert(item.to_string()), "item names are new");
             }
             CallEvent::UserSaid { item, .. } => {
-                assert!(self.items.contains(&item.to_string()), "said after committed");
+                assert!(
+                    self.items.contains(&item.to_string()),
+                    "said after committed"
+                );
             }
             _ => (),
         }
@@ -174,8 +208,12 @@ impl Witness {
     /// Facts that may end a reply before its end. Speech alone is not one of them.
     fn disturbs(event: &TurnEvent) -> bool {
         match event {
-            TurnEvent::Partial(words) | TurnEvent::Final(words) => !words.is_empty() && words != "mm",
-            TurnEvent::Command { .. } | TurnEvent::EngineFailed { .. } | TurnEvent::CallEnded(_) => true,
+            TurnEvent::Partial(words) | TurnEvent::Final(words) => {
+                !words.is_empty() && words != "mm"
+            }
+            TurnEvent::Command { .. }
+            | TurnEvent::EngineFailed { .. }
+            | TurnEvent::CallEnded(_) => true,
             _ => false,
         }
     }
@@ -206,8 +244,7 @@ fn one_call(random: &mut Random) {
         // Words said before a reply began may still come to light during it.
         witness.was_disturbed |= Witness::disturbs(&event) || conversation.hearing.has_words();
         // A reply that makes no progress for longer than the policy allows has failed.
-        witness.was_disturbed |=
-            conversation.reply.is_some() && conversation.reply_by <= now;
+        witness.was_disturbed |= conversation.reply.is_some() && conversation.reply_by <= now;
         handle(&mut conversation, &mut witness, now, event);
         assert!(
             conversation.deadline().is_none_or(|due| now < due),
@@ -230,7 +267,11 @@ fn one_call(random: &mut Random) {
 }
 
 /// Left alone, every call comes to rest: nobody held, no reply pending, the agent listening.
-fn never_silent_for_good(mut conversation: Conversation, mut witness: Witness, mut now: SessionTime) {
+fn never_silent_for_good(
+    mut conversation: Conversation,
+    mut witness: Witness,
+    mut now: SessionTime,
+) {
     // Voice activity that never ends is listened to for ever, in stretches; here it ends.
     let quiet = TurnEvent::SpeechEnded {
         at: Duration::ZERO,
@@ -257,13 +298,27 @@ fn never_silent_for_good(mut conversation: Conversation, mut witness: Witness, m
     for (ms, event) in [
         (0, TurnEvent::SpeechStarted { at: Duration::ZERO }),
         (800, TurnEvent::Final("are you there".into())),
-        (900, TurnEvent::SpeechEnded { at: Duration::ZERO, silence: Duration::ZERO }),
+        (
+            900,
+            TurnEvent::SpeechEnded {
+                at: Duration::ZERO,
+                silence: Duration::ZERO,
+            },
+        ),
         (950, TurnEvent::Final(String::new())),
         (5_000, TurnEvent::Tick),
     ] {
-        handle(&mut conversation, &mut witness, now + Duration::from_millis(ms), event);
+        handle(
+            &mut conversation,
+            &mut witness,
+            now + Duration::from_millis(ms),
+            event,
+        );
     }
-    assert!(witness.replying.is_some(), "a caller who speaks is answered");
+    assert!(
+        witness.replying.is_some(),
+        "a caller who speaks is answered"
+    );
 }
 
 #[test]
