@@ -60,7 +60,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// How a failed command ends.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() || error.is::<engines::NotAvailable>() {
+    if error.is::<ConfigError>() {
         USAGE
     } else if error.is::<EngineLost>() {
         UNAVAILABLE
@@ -119,14 +119,20 @@ fn run_transcribe(options: &cli::Transcribe) -> anyhow::Result<()> {
     let config = load(&options.config.sources(Vec::new()), needs)?;
     start_quiet_log(&config);
     let samples = recording::read(&options.file)?;
-    let utterances = engines::transcribe(&config, &samples)?;
+    let utterances = block_on(engines::transcribe(&config, &samples))?;
     terminal::print(&transcribe::format(&utterances, options.format));
     Ok(())
 }
 
 fn run_speak(options: &cli::Speak) -> anyhow::Result<()> {
-    let voice = options.voice.clone().map(|voice| ("--voice", "voice.voice", voice));
-    let speed = options.speed.clone().map(|speed| ("--speed", "voice.speed", speed));
+    let voice = options
+        .voice
+        .clone()
+        .map(|voice| ("--voice", "voice.voice", voice));
+    let speed = options
+        .speed
+        .clone()
+        .map(|speed| ("--speed", "voice.speed", speed));
     let flags = voice.into_iter().chain(speed).collect();
     let config = load(&options.config.sources(flags), Needs::default())?;
     start_quiet_log(&config);
@@ -143,8 +149,8 @@ fn run_speak(options: &cli::Speak) -> anyhow::Result<()> {
         return Ok(());
     }
     let name = options.output.display();
-    let file = std::fs::File::create(&options.output)
-        .with_context(|| format!("cannot write {name}"))?;
+    let file =
+        std::fs::File::create(&options.output).with_context(|| format!("cannot write {name}"))?;
     let sink = std::io::BufWriter::new(file);
     match options.format {
         SoundFormat::Wav => {
@@ -166,7 +172,9 @@ fn say<W: Write>(
     text: &str,
     writer: &mut recording::Writer<W>,
 ) -> Result<(), anyhow::Error> {
-    match engines::speak(config, text, &mut |sound| writer.write(sound)) {
+    match block_on(engines::speak(config, text, &mut |sound| {
+        writer.write(sound)
+    })) {
         // Whoever listened has heard enough.
         Err(error) if is_broken_pipe(&error) => Ok(()),
         said => said,
@@ -192,8 +200,9 @@ fn text_of(options: &cli::Speak) -> anyhow::Result<String> {
         (Some(text), _) if text == "-" => from_input(),
         (Some(text), _) => Ok(text.clone()),
         (None, Some(file)) if file == Path::new("-") => from_input(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display())),
+        (None, Some(file)) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+        }
         (None, None) => anyhow::bail!("there is no text to speak"),
     }
 }
@@ -205,7 +214,6 @@ fn run_check(options: &cli::Check) -> anyhow::Result<()> {
     }
     let sources = options.config.sources(Vec::new());
     let loaded = config::load(&sources, Needs::ALL)?;
-    crate::persona::load(&loaded.config.personas)?;
     terminal::print(&print::effective(
         &loaded.raw,
         &loaded.origins,

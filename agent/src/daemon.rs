@@ -16,7 +16,7 @@ use voiced_pipeline::{
 use voiced_transport::{
     codec::opus_encoder::OpusSettings,
     edge::EdgeSettings,
-    http::{self, Doors, Limits, Trust, serve::ServeLimits},
+    http::{self, Catalogue, Doors, Limits, Trust, serve::ServeLimits},
     keys::Keys,
     openai_realtime::session::SessionDefaults,
     webrtc::{Peers, WebRtcSettings, addresses_beside},
@@ -27,7 +27,7 @@ use crate::{
     catalogue,
     config::{ApiKeys, Config, Edge, Listen, Secret, Webrtc},
     engines::{self, EngineLost, Engines},
-    measures, persona, terminal,
+    measures, terminal,
 };
 
 /// How long calls that were told to end may take to do so.
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Shutdown.
     pub drain: Drain,
     /// What sessions and the console show.
-    pub catalogue: http::Catalogue,
+    pub catalogue: Catalogue,
 }
 
 /// Builds everything behind the doors: engines, personas, the desk that takes calls. Must be
@@ -52,10 +52,9 @@ pub struct Parts {
 /// When an engine or a persona cannot be had.
 pub async fn build(config: &Config) -> anyhow::Result<Parts> {
     let drain = Drain::new();
-    let personas = persona::load(&config.personas)?;
     let engines = Engines::start(config).await?;
-    let catalogue = catalogue::of(config, &personas, &engines);
-    let personas = engines::with_minds(config, personas).await?;
+    let (personas, abouts) = crate::stub::personas(&engines);
+    let catalogue = catalogue::of(config, &personas, &abouts);
     let calls = Calls::new(CallsSettings {
         ear: engines.ear.clone(),
         voice: engines.voice.clone(),
@@ -105,7 +104,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         ..ServeLimits::default()
     };
     let mut server = JoinSet::new();
-    server.spawn(http::serve(listener, router, limits, sockets, drain.clone()));
+    server.spawn(http::serve(
+        listener,
+        router,
+        limits,
+        sockets,
+        drain.clone(),
+    ));
     // Ends with this function.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(measures::keep(metrics));
@@ -159,7 +164,10 @@ async fn drain_within(config: &Config, drain: &Drain) {
         terminal::complain("voiced is going down once its calls are over; again to end them now");
     }
     let again = async {
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        match (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) {
             (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
                 _ = terminate.recv() => (),
                 _ = interrupt.recv() => (),

@@ -1,28 +1,29 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{
-    embedded::{PocketSphinx, PocketSphinxSettings},
-    scripted::ScriptedEar,
-};
 use voiced_core::engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech};
-use voiced_llm::{
-    fixed::FixedModel,
-    openai::OpenAi,
-    scripted::{self, Script},
-};
-use voiced_pipeline::{lease::EngineClient, worker};
-use voiced_tts::{embedded::Flite, tone::Tone};
+use voiced_llm::openai::OpenAi;
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
+use voiced_tts::{embedded::Embedded, tone::ToneVoice};
 
 use crate::config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine};
+use crate::stub::*;
+use crate::{
+    speak as reading,
+    transcribe::{self, Utterance},
+};
+use voiced_core::engine::{TurnDetector, VoiceActivityDetector};
 
 /// The engines every call shares.
+#[derive(Clone)]
 pub struct Engines {
     /// The recogniser.
     pub ear: EngineClient<Hearing, Heard>,
+    /// The chat model, where all personas share one; `None` where each has a script of its own.
+    pub mind: Option<EngineClient<Prompt, ReplyPiece>>,
     /// The synthesiser.
     pub voice: EngineClient<Line, Speech>,
     health: Vec<(&'static str, watch::Receiver<bool>)>,
@@ -30,8 +31,136 @@ pub struct Engines {
 
 /// An engine that cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the {engine} is lost: the log says why; start the daemon again")]
+#[error("the {engine} is lost; the log says why")]
 pub struct EngineLost {
     /// Which one.
     pub engine: &'static str,
+}
+
+impl Engines {
+    /// Builds and warms all of them. Must be called inside the runtime.
+    ///
+    /// # Errors
+    /// When one cannot be had here.
+    pub async fn start(config: &Config) -> anyhow::Result<Engines> {
+        let ear = ear(&config.ear)?;
+        let voice = voice(&config.voice)?;
+        let mind = mind(&config.mind).await?;
+        let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
+        if let Some(mind) = &mind {
+            health.push(("chat model", mind.healthy()));
+        }
+        Ok(Engines {
+            ear,
+            mind,
+            voice,
+            health,
+        })
+    }
+
+    /// An engine that cannot go on, if there is one.
+    pub fn unhealthy(&self) -> Option<&'static str> {
+        let mut engines = self.health.iter();
+        engines
+            .find(|(_, healthy)| !*healthy.borrow())
+            .map(|(engine, _)| *engine)
+    }
+
+    /// Returns when an engine cannot go on.
+    pub async fn lost(&self) -> EngineLost {
+        let mut waits = tokio::task::JoinSet::new();
+        for (engine, mut healthy) in self.health.clone() {
+            waits.spawn(async move {
+                if healthy.wait_for(|healthy| !*healthy).await.is_err() {
+                    // It ended without being lost: nobody needs it any more.
+                    std::future::pending::<()>().await;
+                }
+                EngineLost { engine }
+            });
+        }
+        match waits.join_next().await {
+            Some(Ok(lost)) => lost,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
+    let client = match &ear.engine {
+        EarEngine::PocketSphinx { model: _ } => {
+            worker::spawn("ear", ScriptedEar::new(ear.rows, vec!["one two".into()]))
+        }
+        EarEngine::Scripted { utterances } => {
+            worker::spawn("ear", ScriptedEar::new(ear.rows, utterances.clone()))
+        }
+    };
+    client.context("cannot start the recogniser's thread")
+}
+
+fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
+    let client = match voice.engine {
+        VoiceEngine::Flite => worker::spawn("voice", Embedded::new(voice.rows)?),
+        VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
+    };
+    client.context("cannot start the voice's thread")
+}
+
+/// A chat model that all personas share.
+async fn mind(mind: &Mind) -> anyhow::Result<Option<EngineClient<Prompt, ReplyPiece>>> {
+    Ok(match &mind.engine {
+        MindEngine::Scripted => None,
+        MindEngine::Fixed(model) => Some(model.clone().serve(mind.rows)),
+        MindEngine::OpenAi(settings) => {
+            let server = OpenAi::new((**settings).clone())?;
+            if let Err(failure) = server.warm_up().await {
+                // It may come up later; until then callers hear an apology.
+                tracing::warn!(reason = %failure, "the chat server does not answer yet");
+            }
+            Some(server.serve(mind.rows))
+        }
+    })
+}
+
+/// Voice activity, one detector per call.
+pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
+    Arc::new(|| Box::new(Energy))
+}
+
+/// End of turn, one detector per call.
+pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
+    Arc::new(|| Box::new(Never))
+}
+
+/// Hears a whole recording with the configured recogniser.
+///
+/// # Errors
+/// When it cannot be had, or gives up.
+pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<Utterance>> {
+    let one = Ear {
+        rows: 1,
+        ..config.ear.clone()
+    };
+    let engine = ear(&one)?;
+    let mut detector = (activity_detector())();
+    let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
+    Ok(heard.await?)
+}
+
+/// Speaks a text with the configured voice.
+///
+/// # Errors
+/// When it cannot be had or gives up, or the sink does.
+pub async fn speak(
+    config: &Config,
+    text: &str,
+    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let one = Voice {
+        rows: 1,
+        ..config.voice.clone()
+    };
+    let engine = voice(&one)?;
+    let voice = Some(config.voice.voice.as_str());
+    let said = reading::speak(&engine, text, voice, Some(config.voice.speed), sink);
+    Ok(said.await?)
 }

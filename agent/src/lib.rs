@@ -1,20 +1,31 @@
 //! The daemon: configuration in, engines built, everything wired, served and drained. In reading
 //! order:
 //!
-//! - [`cli`]: what can be typed;
-//! - [`config`]: what it is told, checked and typed;
-//! - [`logging`]: what it tells its keeper;
+//! - [`cli`]: what can be typed; [`commands`]: what is done about it;
+//! - [`config`]: what the daemon is told, checked and typed;
+//! - [`daemon`]: the composition root: every part constructed in order, in plain sight;
+//! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
+//! - [`logging`], [`measures`]: what its keeper is told;
+//! - `talk`: a call with this machine's own microphone;
 //! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
-//! - [`bench`]: what it reaches, measured;
-//! - [`terminal`]: what it says.
+//! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
+//! - [`terminal`]: writing to standard output and error.
 //!
 //! Invariant: nothing here decides anything about a conversation.
 pub mod bench;
+pub mod catalogue;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod daemon;
+pub mod engines;
+pub mod inventory;
 pub mod logging;
 pub mod measures;
 pub mod recording;
 pub mod speak;
+pub mod stub;
+#[cfg(feature = "local-audio")]
+pub mod talk;
 pub mod terminal;
 pub mod transcribe;

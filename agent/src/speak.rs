@@ -1,16 +1,20 @@
 //! A text into speech, sentence by sentence, each given to the synthesiser as a reply's line
 //! would; sound leaves as soon as it is made.
 use voiced_core::{
-    engine::{EngineError, Line, Progress, SlotId, Speech, Synthesizer},
+    engine::{Line, Speech},
     sentences::Sentences,
 };
+use voiced_pipeline::lease::{EngineClient, OpenError};
 
 /// Why a text could not be spoken.
 #[derive(Debug, thiserror::Error)]
 pub enum SpeakError {
-    /// The synthesiser failed.
-    #[error("the voice failed: {0}")]
-    Voice(#[from] EngineError),
+    /// There is no row of the synthesiser to be had.
+    #[error("the voice is not available: {0}")]
+    NoVoice(#[from] OpenError),
+    /// The synthesiser gave up; its log says why.
+    #[error("the voice gave up in the middle of the text")]
+    GaveUp,
     /// The sound could not be written.
     #[error("cannot write the sound: {0}")]
     Sink(#[from] std::io::Error),
@@ -22,9 +26,9 @@ pub enum SpeakError {
 /// Speaks `text`, giving `sink` samples at `SampleRate::SPEECH` as they come.
 ///
 /// # Errors
-/// When there is nothing to say, the engine fails, or the sink does.
-pub fn speak(
-    engine: &mut impl Synthesizer,
+/// When there is nothing to say, the engine gives up, or the sink does.
+pub async fn speak(
+    engine: &EngineClient<Line, Speech>,
     text: &str,
     voice: Option<&str>,
     speed: Option<f32>,
@@ -36,38 +40,21 @@ pub fn speak(
     if lines.is_empty() {
         return Err(SpeakError::Nothing);
     }
-    engine.open(SlotId(0));
-    let mut ready = vec![false; engine.slots()];
-    ready[0] = true;
+    let mut lease = engine.open().await?;
     for line in lines {
         let line = Line {
             text: line.text,
             voice: voice.map(str::to_owned),
             speed,
         };
-        engine.feed(SlotId(0), line)?;
-        say_line(engine, &ready, sink)?;
-    }
-    engine.close(SlotId(0));
-    Ok(())
-}
-
-fn say_line(
-    engine: &mut impl Synthesizer,
-    ready: &[bool],
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
-) -> Result<(), SpeakError> {
-    let mut ended = false;
-    let mut written = Ok(());
-    while !ended {
-        let progress = engine.step(ready, &mut |_, speech| match speech {
-            Speech::Audio(frame) if written.is_ok() => written = sink(&frame.samples),
-            Speech::Audio(_) | Speech::Word { .. } => (),
-            Speech::End => ended = true,
-        })?;
-        std::mem::replace(&mut written, Ok(()))?;
-        if progress == Progress::Idle && !ended {
-            return Err(EngineError::device("it stopped in the middle of a line").into());
+        let fed = lease.feed.send(line).await;
+        fed.map_err(|_| SpeakError::GaveUp)?;
+        loop {
+            match lease.yields.recv().await.ok_or(SpeakError::GaveUp)? {
+                Speech::Audio(frame) => sink(&frame.samples)?,
+                Speech::Word { .. } => (),
+                Speech::End => break,
+            }
         }
     }
     Ok(())
@@ -78,17 +65,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use voiced_core::{
         audio::{AudioFrame, SampleRate},
-        engine::Engine,
+        engine::{Engine, EngineError, Progress, SlotId},
     };
+    use voiced_pipeline::worker;
 
     use super::*;
 
-    /// Makes one sample per letter, three letters a step, and forgets to end when told to.
+    /// Makes one sample per letter, three letters a step, and chokes on some words.
     #[derive(Default)]
     struct Letters {
         pending: Option<Line>,
         said: usize,
-        forgets: bool,
     }
 
     impl Engine for Letters {
@@ -100,6 +87,9 @@ mod tests {
         fn open(&mut self, _: SlotId) {}
         fn feed(&mut self, _: SlotId, line: Line) -> Result<(), EngineError> {
             assert!(self.pending.is_none(), "a line before the last one ended");
+            if line.text.contains("choke") {
+                return Err(EngineError::bad_input("it cannot be said"));
+            }
             self.pending = Some(line);
             Ok(())
         }
@@ -122,47 +112,36 @@ mod tests {
             }
             self.said = 0;
             self.pending = None;
-            if !self.forgets {
-                emit(SlotId(0), Speech::End);
-            }
+            emit(SlotId(0), Speech::End);
             Ok(Progress::Stepped)
         }
     }
 
-    #[test]
-    fn every_line_is_spoken_in_order_and_whole() {
+    #[tokio::test]
+    async fn every_line_is_spoken_in_order_and_whole() {
+        let engine = worker::spawn("letters", Letters::default()).unwrap();
         let mut samples = Vec::new();
         let text = "One sentence is here. Another one follows!  And the last";
-        speak(
-            &mut Letters::default(),
-            text,
-            None,
-            Some(0.5),
-            &mut |sound| {
-                samples.extend_from_slice(sound);
-                Ok(())
-            },
-        )
-        .unwrap();
+        let mut sink = |sound: &[f32]| {
+            samples.extend_from_slice(sound);
+            Ok(())
+        };
+        let said = speak(&engine, text, None, Some(0.5), &mut sink).await;
+        said.unwrap();
         // The spaces between the lines are not spoken.
         assert_eq!(samples.len(), text.len() - 3);
         assert!(samples.iter().all(|sample| *sample == 0.5));
     }
 
-    #[test]
-    fn nothing_to_say_a_broken_engine_and_a_full_disk_are_errors() {
-        let mut letters = Letters::default();
-        let nothing = speak(&mut letters, "  \n", None, Some(1.0), &mut |_| Ok(()));
+    #[tokio::test]
+    async fn nothing_to_say_an_engine_that_gives_up_and_a_full_disk_are_errors() {
+        let engine = worker::spawn("letters", Letters::default()).unwrap();
+        let nothing = speak(&engine, "  \n", None, Some(1.0), &mut |_| Ok(())).await;
         assert!(matches!(nothing, Err(SpeakError::Nothing)));
-        let full = speak(&mut letters, "hello", None, Some(1.0), &mut |_| {
-            Err(std::io::Error::other("no space"))
-        });
+        let mut full = |_: &[f32]| Err(std::io::Error::other("no space"));
+        let full = speak(&engine, "hello", None, Some(1.0), &mut full).await;
         assert!(matches!(full, Err(SpeakError::Sink(_))), "{full:?}");
-        let mut forgetful = Letters {
-            forgets: true,
-            ..Letters::default()
-        };
-        let broken = speak(&mut forgetful, "hello", None, Some(1.0), &mut |_| Ok(()));
-        assert!(matches!(broken, Err(SpeakError::Voice(_))), "{broken:?}");
+        let choked = speak(&engine, "I choke.", None, Some(1.0), &mut |_| Ok(())).await;
+        assert!(matches!(choked, Err(SpeakError::GaveUp)), "{choked:?}");
     }
 }

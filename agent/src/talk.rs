@@ -37,8 +37,14 @@ pub async fn run(options: &Talk, config: &Config) -> anyhow::Result<()> {
         ..CallRequest::default()
     };
     let settings = LocalSettings {
-        microphone: options.microphone.clone().or(config.local.microphone.clone()),
-        loudspeaker: options.loudspeaker.clone().or(config.local.loudspeaker.clone()),
+        microphone: options
+            .microphone
+            .clone()
+            .or(config.local.microphone.clone()),
+        loudspeaker: options
+            .loudspeaker
+            .clone()
+            .or(config.local.loudspeaker.clone()),
         edge: daemon::edge(config.local.edge),
     };
     let call = parts.calls.begin(request).await?;
@@ -56,7 +62,9 @@ async fn converse(parts: &Parts, call: CallHandle, settings: &LocalSettings) -> 
     let levels = audio.levels();
     let mut screen = Screen::new(std::io::stdout().is_terminal());
     let (microphone, loudspeaker) = audio.names();
-    screen.note(&format!("microphone: {microphone}; loudspeaker: {loudspeaker}"));
+    screen.note(&format!(
+        "microphone: {microphone}; loudspeaker: {loudspeaker}"
+    ));
     screen.note("Speak, or type a line and press Enter. Ctrl-C hangs up.");
     let mut typed = BufReader::new(tokio::io::stdin()).lines();
     let mut can_type = true;

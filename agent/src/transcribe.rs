@@ -5,8 +5,9 @@ use std::{fmt::Write as _, time::Duration};
 use voiced_core::{
     activity::{ActivityChange, ActivityPolicy, SpeechActivity, level_dbfs},
     audio::{AudioFrame, SampleRate},
-    engine::{EngineError, Heard, Hearing, Progress, SlotId, Transcriber, VoiceActivityDetector},
+    engine::{Heard, Hearing, VoiceActivityDetector},
 };
+use voiced_pipeline::lease::{Closed, EngineClient, Feed, OpenError};
 
 use crate::cli::TranscriptFormat;
 
@@ -29,115 +30,149 @@ pub struct Utterance {
     pub words: String,
 }
 
+/// Why a recording could not be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscribeError {
+    /// There is no row of the recogniser to be had.
+    #[error("the recogniser is not available: {0}")]
+    NoEar(#[from] OpenError),
+    /// The recogniser gave up; its log says why.
+    #[error("the recogniser gave up in the middle of the recording")]
+    GaveUp,
+}
+
+impl From<Closed> for TranscribeError {
+    fn from(_: Closed) -> Self {
+        TranscribeError::GaveUp
+    }
+}
+
 /// Hears a whole recording of mono samples at `SampleRate::HEARING`.
 ///
 /// # Errors
-/// When the recogniser fails.
-pub fn transcribe(
-    engine: &mut impl Transcriber,
+/// When the recogniser gives up.
+pub async fn transcribe(
+    engine: &EngineClient<Hearing, Heard>,
     detector: &mut dyn VoiceActivityDetector,
     policy: ActivityPolicy,
     samples: &[f32],
-) -> Result<Vec<Utterance>, EngineError> {
-    let rate = SampleRate::HEARING;
-    let window = detector.window();
-    let window_time = rate.duration_of(window as u64);
-    let mut activity = SpeechActivity::new(ActivityPolicy {
-        silence_after: PAUSE,
-        ..policy
+) -> Result<Vec<Utterance>, TranscribeError> {
+    let lease = engine.open().await?;
+    let mut yields = lease.yields;
+    let cutter = Cutter {
+        feed: lease.feed,
+        activity: SpeechActivity::new(ActivityPolicy {
+            silence_after: PAUSE,
+            ..policy
+        }),
+        spans: Vec::new(),
+        speaking_since: None,
+        now: Duration::ZERO,
+    };
+    // Feeding and hearing side by side: both queues are short.
+    let feeding = cutter.cut(detector, samples);
+    tokio::pin!(feeding);
+    let mut spans: Option<(Vec<Span>, Feed<Hearing>)> = None;
+    let mut words = Vec::new();
+    while spans
+        .as_ref()
+        .is_none_or(|(spans, _)| words.len() < spans.len())
+    {
+        tokio::select! {
+            cut = &mut feeding, if spans.is_none() => spans = Some(cut?),
+            heard = yields.recv() => match heard {
+                Some(Heard::Final(text)) => words.push(text),
+                Some(Heard::Partial(_)) => (),
+                None => return Err(TranscribeError::GaveUp),
+            },
+        }
+    }
+    let (spans, _feed) = spans.expect("the loop ends only with them");
+    let heard = spans.into_iter().zip(words);
+    let heard = heard.map(|((from, to), words)| Utterance {
+        from,
+        to,
+        words: words.trim().to_owned(),
     });
-    let mut row = Row::open(engine);
-    let mut utterances = Vec::new();
-    let mut speaking_since = None;
-    let tail = rate.samples_in(TAIL) as usize + window;
-    let mut heard = 0_u64;
-    let padded = samples
-        .iter()
-        .copied()
-        .chain(std::iter::repeat_n(0.0, tail));
-    let mut frame = Vec::with_capacity(window);
-    for sample in padded {
-        frame.push(sample);
-        if frame.len() < window {
-            continue;
-        }
-        heard += window as u64;
-        let now = rate.duration_of(heard);
-        let probability = detector.push(&frame);
-        let change = activity.push(probability, window_time, level_dbfs(&frame));
-        row.feed(Hearing::Audio(AudioFrame::new(rate, frame.as_slice())))?;
-        frame.clear();
-        if let Some(ActivityChange::Started { onset_before }) = change {
-            speaking_since = Some(now.saturating_sub(onset_before));
-            row.feed(Hearing::SpeechStarted)?;
-        }
-        let Some(from) = speaking_since else { continue };
-        let to = match change {
-            Some(ActivityChange::Stopped { silence }) => now.saturating_sub(silence),
-            _ if now.saturating_sub(from) >= UTTERANCE_AT_MOST => now,
-            _ => continue,
-        };
-        let words = row.finish()?;
-        if !words.is_empty() {
-            utterances.push(Utterance { from, to, words });
-        }
-        // Cut for its length, speech goes on where it was cut.
-        speaking_since = activity.is_speaking().then_some(to);
-        if speaking_since.is_some() {
-            row.feed(Hearing::SpeechStarted)?;
-        }
-    }
-    if let Some(from) = speaking_since {
-        let words = row.finish()?;
-        let to = rate.duration_of(samples.len() as u64);
-        if !words.is_empty() {
-            utterances.push(Utterance { from, to, words });
-        }
-    }
-    Ok(utterances)
+    Ok(heard.filter(|heard| !heard.words.is_empty()).collect())
 }
 
-/// The one row of an engine that is stepped by hand.
-struct Row<'a, E: Transcriber> {
-    engine: &'a mut E,
-    ready: Vec<bool>,
-    finals: Vec<String>,
+/// From and to in the recording.
+type Span = (Duration, Duration);
+
+/// Cuts a recording at its pauses and feeds it to the recogniser.
+struct Cutter {
+    feed: Feed<Hearing>,
+    activity: SpeechActivity,
+    /// Stretches the recogniser was asked to finish, in order.
+    spans: Vec<Span>,
+    speaking_since: Option<Duration>,
+    now: Duration,
 }
 
-impl<'a, E: Transcriber> Row<'a, E> {
-    fn open(engine: &'a mut E) -> Self {
-        engine.open(SlotId(0));
-        let mut ready = vec![false; engine.slots()];
-        ready[0] = true;
-        Self {
-            engine,
-            ready,
-            finals: Vec::new(),
-        }
-    }
-
-    fn feed(&mut self, hearing: Hearing) -> Result<(), EngineError> {
-        self.engine.feed(SlotId(0), hearing)?;
-        let finals = &mut self.finals;
-        let mut keep = |_, heard| {
-            if let Heard::Final(words) = heard {
-                finals.push(words);
+impl Cutter {
+    /// The stretches, and the feed, which must outlive their words.
+    async fn cut(
+        mut self,
+        detector: &mut dyn VoiceActivityDetector,
+        samples: &[f32],
+    ) -> Result<(Vec<Span>, Feed<Hearing>), Closed> {
+        let rate = SampleRate::HEARING;
+        let window = detector.window();
+        let tail = rate.samples_in(TAIL) as usize + window;
+        let padded = samples
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(0.0, tail));
+        let mut frame = Vec::with_capacity(window);
+        for sample in padded {
+            frame.push(sample);
+            if frame.len() == window {
+                let probability = detector.push(&frame);
+                let window = rate.duration_of(window as u64);
+                let level = level_dbfs(&frame);
+                self.now += window;
+                let change = self.activity.push(probability, window, level);
+                let audio = AudioFrame::new(rate, frame.as_slice());
+                self.feed.send(Hearing::Audio(audio)).await?;
+                frame.clear();
+                self.change(change).await?;
             }
+        }
+        if let Some(from) = self.speaking_since {
+            self.finish(from, rate.duration_of(samples.len() as u64))
+                .await?;
+        }
+        Ok((self.spans, self.feed))
+    }
+
+    async fn change(&mut self, change: Option<ActivityChange>) -> Result<(), Closed> {
+        if let Some(ActivityChange::Started { onset_before }) = change {
+            self.speaking_since = Some(self.now.saturating_sub(onset_before));
+            self.feed.send(Hearing::SpeechStarted).await?;
+        }
+        let Some(from) = self.speaking_since else {
+            return Ok(());
         };
-        while self.engine.step(&self.ready, &mut keep)? == Progress::Stepped {}
+        match change {
+            Some(ActivityChange::Stopped { silence }) => {
+                self.speaking_since = None;
+                self.finish(from, self.now.saturating_sub(silence)).await
+            }
+            _ if self.now.saturating_sub(from) >= UTTERANCE_AT_MOST => {
+                // Cut for its length, speech goes on where it was cut.
+                self.finish(from, self.now).await?;
+                self.speaking_since = Some(self.now);
+                self.feed.send(Hearing::SpeechStarted).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn finish(&mut self, from: Duration, to: Duration) -> Result<(), Closed> {
+        self.feed.send(Hearing::Finalize).await?;
+        self.spans.push((from, to));
         Ok(())
-    }
-
-    fn finish(&mut self) -> Result<String, EngineError> {
-        self.feed(Hearing::Finalize)?;
-        let words: Vec<_> = self.finals.drain(..).collect();
-        Ok(words.join(" ").trim().to_owned())
-    }
-}
-
-impl<E: Transcriber> Drop for Row<'_, E> {
-    fn drop(&mut self) {
-        self.engine.close(SlotId(0));
     }
 }
 
@@ -194,7 +229,8 @@ fn clock(time: Duration, point: char) -> String {
 
 #[cfg(test)]
 mod tests {
-    use voiced_core::engine::{Engine, SpeechProbability};
+    use voiced_core::engine::{Engine, EngineError, Progress, SlotId, SpeechProbability};
+    use voiced_pipeline::worker;
 
     use super::*;
 
@@ -240,8 +276,7 @@ mod tests {
             ready: &[bool],
             emit: &mut dyn FnMut(SlotId, Heard),
         ) -> Result<Progress, EngineError> {
-            assert_eq!(ready, [true, false]);
-            if self.finals == 0 {
+            if self.finals == 0 || !ready[0] {
                 return Ok(Progress::Idle);
             }
             self.finals -= 1;
@@ -253,13 +288,14 @@ mod tests {
         }
     }
 
-    fn utterances(stretches: &[(f32, u64)]) -> Vec<(u64, u64, String)> {
+    async fn utterances(stretches: &[(f32, u64)]) -> Vec<(u64, u64, String)> {
         let mut samples = Vec::new();
         for (level, ms) in stretches {
             samples.extend(std::iter::repeat_n(*level, (*ms * 16) as usize));
         }
         let policy = ActivityPolicy::default();
-        let heard = transcribe(&mut Counting::default(), &mut Loud, policy, &samples);
+        let engine = worker::spawn("counting", Counting::default()).expect("a thread");
+        let heard = transcribe(&engine, &mut Loud, policy, &samples).await;
         let heard = heard.expect("this engine does not fail");
         let ms = |time: Duration| u64::try_from(time.as_millis()).expect("short");
         heard
@@ -268,8 +304,8 @@ mod tests {
             .collect()
     }
 
-    #[test]
-    fn pauses_cut_and_breaths_do_not() {
+    #[tokio::test]
+    async fn pauses_cut_and_breaths_do_not() {
         let heard = utterances(&[
             (0.0, 1_000),
             (0.5, 400),
@@ -277,7 +313,8 @@ mod tests {
             (0.5, 400),
             (0.0, 900),
             (0.5, 100),
-        ]);
+        ])
+        .await;
         assert_eq!(
             heard,
             [
@@ -287,9 +324,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn endless_speech_is_cut_without_losing_any() {
-        let heard = utterances(&[(0.5, 50_000)]);
+    #[tokio::test]
+    async fn endless_speech_is_cut_without_losing_any() {
+        let heard = utterances(&[(0.5, 50_000)]).await;
         let words: usize = heard
             .iter()
             .map(|(_, _, words)| words.parse::<usize>().unwrap_or(0))
@@ -299,10 +336,10 @@ mod tests {
         assert_eq!(heard[1].0, heard[0].1, "no gap between the stretches");
     }
 
-    #[test]
-    fn silence_says_nothing() {
-        assert!(utterances(&[(0.0, 3_000)]).is_empty());
-        assert!(utterances(&[]).is_empty());
+    #[tokio::test]
+    async fn silence_says_nothing() {
+        assert!(utterances(&[(0.0, 3_000)]).await.is_empty());
+        assert!(utterances(&[]).await.is_empty());
     }
 
     #[test]

@@ -81,12 +81,12 @@ pub fn is_figures(word: &str) -> bool {
 pub fn misheard(word: &str) -> Option<&'static str> {
     Some(match word {
         "to" | "too" => "two",
-        "for" | "fore" => "four",
+        "for" | "fore" | "far" => "four",
         "won" => "one",
-        "ate" | "a" | "eights" => "eight",
+        "ate" | "a" | "age" | "eights" => "eight",
         "tree" => "three",
         "sex" | "sixth" => "six",
-        "fife" => "five",
+        "fife" | "fine" => "five",
         "oh" | "o" => "zero",
         _ => return None,
     })

@@ -213,6 +213,12 @@ impl<'a> Table<'a> {
         self.entries.iter().any(|(name, _)| name.get_ref() == key)
     }
 
+    /// Whether this key holds a text. Does not make it known.
+    pub fn is_text(&self, key: &str) -> bool {
+        let found = self.entries.iter().find(|(name, _)| name.get_ref() == key);
+        found.is_some_and(|(_, value)| value.get_ref().is_str())
+    }
+
     /// Notes that a key is missing.
     pub fn missing(&self, key: &str, findings: &mut Findings<'_>) {
         findings.note(&self.place, format!("`{}` is missing", self.dotted(key)));

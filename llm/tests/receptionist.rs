@@ -56,40 +56,59 @@ fn ask(script: &Script, said: &str) -> Answer {
     answer(script, &prompt(vec![Message::new(Role::User, said)]))
 }
 
-/// Lines of `rule | words`; `-` is no rule. Blank lines and comments are skipped.
-fn check(script: &Script, table: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for line in table.lines().filter(|line| line.contains('|')) {
+/// What came of a table of `rule | words` lines; `-` is no rule.
+#[derive(Default)]
+struct Checked {
+    n: usize,
+    /// Answered by a fallback where a rule was meant: the caller is asked again.
+    missed: Vec<String>,
+    /// Answered by another rule: the caller is misled.
+    mistaken: Vec<String>,
+}
+
+fn check(script: &Script, table: &str) -> Checked {
+    let mut checked = Checked::default();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
         let (rule, said) = line.split_once('|').unwrap();
         let (rule, said) = (rule.trim(), said.trim());
         let answered = ask(script, said).rule.unwrap_or_else(|| "-".into());
-        if answered != rule {
-            wrong.push(format!("{said}: {answered} instead of {rule}"));
+        checked.n += 1;
+        if answered == rule {
+            continue;
+        }
+        let wrong = format!("{said}: {answered} instead of {rule}");
+        match answered.as_str() {
+            "-" => checked.missed.push(wrong),
+            _ => checked.mistaken.push(wrong),
         }
     }
-    wrong
+    checked
+}
+
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn what_people_say_is_understood() {
-    let wrong = check(&script("receptionist"), include_str!("said.txt"));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let checked = check(&script("receptionist"), include_str!("said.txt"));
+    none(&checked.missed);
+    none(&checked.mistaken);
 }
 
 #[test]
-fn what_the_recogniser_makes_of_it_mostly_is_too() {
-    let table = include_str!("heard.txt");
-    let wrong = check(&script("receptionist"), table);
-    let n = table.lines().filter(|line| line.contains('|')).count();
-    // Nobody could tell what some of these were.
-    let allowed = n / 10;
-    assert!(wrong.len() <= allowed, "{} of {n}:\n{}", wrong.len(), wrong.join("\n"));
+fn of_what_is_misheard_most_is_understood_and_little_mistaken() {
+    let checked = check(&script("receptionist"), include_str!("heard.txt"));
+    let (n, missed, mistaken) = (checked.n, checked.missed.len(), checked.mistaken.len());
+    let listed = [checked.missed, checked.mistaken].concat().join("\n");
+    assert!(missed * 100 <= n * 32, "{missed} of {n} missed:\n{listed}");
+    assert!(mistaken * 100 <= n * 7, "{mistaken} of {n} mistaken:\n{listed}");
 }
 
 #[test]
 fn other_talk_is_answered_by_a_fallback() {
-    let wrong = check(&script("receptionist"), include_str!("other.txt"));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let checked = check(&script("receptionist"), include_str!("other.txt"));
+    none(&checked.mistaken);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use crate::lease::{EngineClient, Lease, Row};
+use crate::lease::{EngineClient, EngineServer, Lease, Row};
 
 /// Serves every lease with one task, at most `rows` at once. `serve` owns the row: it returns when
 /// the lease is gone (`inputs` ends, `outputs.closed()`), and dropping the row tells the session
@@ -21,12 +21,14 @@ where
     S: Fn(Row<I, O>) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let (client, mut server) = EngineClient::new();
+    let (client, EngineServer { mut opens, health }) = EngineClient::new();
     let permits = Arc::new(Semaphore::new(rows));
     #[expect(clippy::disallowed_methods, reason = "ends with the last client")]
     tokio::spawn(async move {
+        // Health is told for as long as the engine serves: it ends with its clients, not before.
+        let _health = health;
         let mut tasks: JoinSet<()> = JoinSet::new();
-        while let Some(open) = server.opens.recv().await {
+        while let Some(open) = opens.recv().await {
             while tasks.try_join_next().is_some() {}
             let Ok(permit) = permits.clone().try_acquire_owned() else {
                 open.refuse();
@@ -42,4 +44,34 @@ where
         }
     });
     client
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::lease::OpenError;
+
+    async fn echo(mut row: Row<u32, u32>) {
+        while let Some(input) = row.inputs.recv().await {
+            if row.outputs.send(input).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn tasks_hand_out_leases_and_stay_healthy() {
+        let client = serve_by_tasks(1, echo);
+        let mut lease = client.open().await.unwrap();
+        assert_eq!(client.open().await.err(), Some(OpenError::AtCapacity));
+        lease.feed.send(7).await.unwrap();
+        assert_eq!(lease.yields.recv().await, Some(7));
+        let healthy = client.healthy();
+        assert!(*healthy.borrow() && healthy.has_changed().is_ok());
+        drop(lease);
+        while client.open().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
 }

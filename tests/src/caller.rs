@@ -33,7 +33,7 @@ pub struct Caller {
 impl Caller {
     /// Connects, and waits until the session is there.
     pub async fn connect(daemon: &Daemon) -> Caller {
-        Caller::connect_to(&daemon.socket_url("model=voiced&voiced=1")).await
+        Caller::connect_to(&daemon.socket_url("model=voiced&voiced=1&greet=0")).await
     }
 
     /// The same, by address.

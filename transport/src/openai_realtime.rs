@@ -13,8 +13,10 @@ pub mod events;
 pub mod fields;
 mod hearing;
 mod items;
+mod outcome;
 mod replies;
 mod requests;
+mod response_params;
 pub mod session;
 mod sound;
 
@@ -159,7 +161,7 @@ impl Dialect {
             return Received::default();
         }
         let mut received = self.request(text);
-        received.replies = self.to_send();
+        received.replies = self.outgoing();
         received
     }
 
@@ -168,7 +170,7 @@ impl Dialect {
         if !self.ended {
             self.out.error(error, None);
         }
-        self.to_send()
+        self.outgoing()
     }
 
     /// Takes what the call tells. After `CallEvent::Ended` nothing is sent any more.
@@ -176,7 +178,7 @@ impl Dialect {
         if !self.ended {
             self.translate(event);
         }
-        self.to_send()
+        self.outgoing()
     }
 
     /// Takes 20 ms that were pulled for the client now.
@@ -184,10 +186,10 @@ impl Dialect {
         if !self.ended {
             self.frame_played(frame);
         }
-        self.to_send()
+        self.outgoing()
     }
 
-    fn to_send(&mut self) -> Vec<String> {
+    fn outgoing(&mut self) -> Vec<String> {
         if self.opened {
             return self.out.take();
         }
@@ -212,29 +214,13 @@ impl Dialect {
                 call,
                 runs: ToolRuns::AtClient,
             } => self.client_tool_called(epoch, &item, &call),
-            // A tool that runs here must not be shown as a call the client is to carry out.
-            CallEvent::ToolCalled { epoch, call, .. } if self.extensions => {
-                let response_id = self.response_id(epoch);
-                self.out.send(ServerEvent::VoicedToolCalled {
-                    response_id: &response_id,
-                    call_id: &call.id,
-                    name: &call.name,
-                    arguments: &call.arguments,
-                });
-            }
+            CallEvent::ToolCalled { epoch, call, .. } => self.own_tool_called(epoch, &call),
             CallEvent::ToolReturned {
                 epoch,
                 call,
                 output,
                 ..
-            } if self.extensions => {
-                let response_id = self.response_id(epoch);
-                self.out.send(ServerEvent::VoicedToolReturned {
-                    response_id: &response_id,
-                    call_id: &call,
-                    output: &output,
-                });
-            }
+            } => self.own_tool_returned(epoch, &call, &output),
             CallEvent::Held | CallEvent::Resumed if self.extensions => {
                 let response_id = self.reply.as_ref().map(|reply| reply.id.as_str());
                 self.out.send(match event {

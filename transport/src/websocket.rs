@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use voiced_core::turn::{CallEvent, Command, CommandId, EndReason};
 use voiced_pipeline::call::{CallHandle, Speaker, end_reason_text};
 
-use self::audio_in::{AudioIn, Order};
+use self::audio_in::AudioIn;
 use crate::{
     edge::EdgeSettings,
     openai_realtime::{Dialect, events::WireError},
@@ -110,7 +110,7 @@ pub async fn serve(
     let clock = Clock::start();
     let carrier = Carrier {
         dialect,
-        outgoing,
+        outgoing: outgoing.clone(),
         speaker,
         far: FarBuffer::new(FarBuffer::LEAD),
         clock,
@@ -119,14 +119,44 @@ pub async fn serve(
         heard_at: Duration::ZERO,
         settings,
     };
-    // One task: the writer and the feeder wait while the carrier goes on, and all three end
-    // together.
+    let mut stream = stream;
+    // One task: the writer and the feeder wait while the carrier goes on. When it ends, so does
+    // the feeder, and with them the call.
+    let mut writing = std::pin::pin!(write(sink, to_write, settings.write_within));
     let close = tokio::select! {
-        close = carrier.run(stream, events) => close,
-        close = write(sink, to_write, settings.write_within) => close,
+        close = carrier.run(&mut stream, events) => close,
+        close = &mut writing => close,
         never = feeder.run() => match never {},
     };
-    tracing::debug!(code = close.code, reason = close.reason, "websocket closed");
+    tracing::debug!(code = close.code, reason = close.reason, "websocket closes");
+    if close != GONE && close != NOT_READING {
+        let goodbye = say_goodbye(close, outgoing, stream);
+        // Whoever does not answer in time need not be waited for.
+        let _ = tokio::time::timeout(settings.write_within, async {
+            tokio::select! {
+                () = goodbye => {}
+                _ = writing => {}
+            }
+        })
+        .await;
+    }
+}
+
+/// Sends the close after everything else, and waits until the client has seen it.
+async fn say_goodbye(
+    close: Close,
+    outgoing: mpsc::Sender<Message>,
+    mut stream: SplitStream<WebSocket>,
+) {
+    let frame = Message::Close(Some(CloseFrame {
+        code: close.code,
+        reason: close.reason.into(),
+    }));
+    // A client's own close is answered below us, while we read on.
+    if close == LEFT || outgoing.send(frame).await.is_ok() {
+        // Until the client's own close, or the end of the connection.
+        while let Some(Ok(_)) = stream.next().await {}
+    }
 }
 
 /// Writes what is sent, in order, each frame within `within`. The last one is the close.
@@ -164,18 +194,14 @@ struct Carrier {
 impl Carrier {
     async fn run(
         mut self,
-        mut stream: SplitStream<WebSocket>,
+        stream: &mut SplitStream<WebSocket>,
         mut events: mpsc::Receiver<CallEvent>,
     ) -> Close {
         let opened = self.dialect.opened();
-        let close = match self.send_all(opened) {
+        match self.send_all(opened) {
             ControlFlow::Break(close) => close,
-            ControlFlow::Continue(()) => self.converse(&mut stream, &mut events).await,
-        };
-        if close != GONE {
-            self.say_goodbye(close, stream).await;
+            ControlFlow::Continue(()) => self.converse(stream, &mut events).await,
         }
-        close
     }
 
     async fn converse(
@@ -294,14 +320,11 @@ impl Carrier {
         self.audio_in.push(received.audio);
         for (id, command) in received.commands {
             // The session never waits, so there is room or the call is over.
-            match self.audio_in.order(id, command) {
-                Order::Later => {}
-                Order::Now(id, command) => {
-                    if self.commands.send((id, command)).await.is_err() {
-                        // The reason is on its way.
-                        break;
-                    }
-                }
+            if let Some(command) = self.audio_in.order(id, command)
+                && self.commands.send(command).await.is_err()
+            {
+                // The call is over; the reason is on its way.
+                break;
             }
         }
         ControlFlow::Continue(())
@@ -324,26 +347,6 @@ impl Carrier {
             return ControlFlow::Break(GONE);
         }
         self.send(Message::Ping(bytes::Bytes::new()))
-    }
-
-    /// Sends the close after everything else and gives the client a moment to see it.
-    async fn say_goodbye(self, close: Close, mut stream: SplitStream<WebSocket>) {
-        let Carrier {
-            outgoing, settings, ..
-        } = self;
-        let frame = Message::Close(Some(CloseFrame {
-            code: close.code,
-            reason: close.reason.into(),
-        }));
-        let goodbye = async {
-            // A client's own close is answered below us, while we read on.
-            if close == LEFT || outgoing.send(frame).await.is_ok() {
-                // Until the client's own close, or the end of the connection.
-                while let Some(Ok(_)) = stream.next().await {}
-            }
-        };
-        // Whoever does not answer in time need not be waited for.
-        let _ = tokio::time::timeout(settings.write_within, goodbye).await;
     }
 }
 

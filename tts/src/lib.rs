@@ -1,1 +1,34 @@
-//! Under construction in this commit.
+//! Everything that speaks: text into audio, line by line, streamed. In reading order:
+//!
+//! - [`spoken`]: a written line into clauses a voice can say;
+//! - [`embedded`]: the synthesiser that needs no download, on flite, and its [`voices`];
+//! - [`tone`]: a synthesiser that answers at once with a hum, for benches and tests;
+//! - `crew` (threads that synthesise), `flite` (the C library), `trim` (silence at the ends): how
+//!   [`embedded`] does it.
+//!
+//! Invariants: nothing here knows a session; `feed` and `close` return at once; whatever a model
+//! writes, a line ends in speech, in silence or in a refusal, never in a hang or a panic.
+pub mod spoken;
+
+pub mod embedded;
+pub mod tone;
+
+mod crew;
+mod flite;
+mod trim;
+
+/// A voice one may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoiceInfo {
+    /// What `Line::voice` calls it.
+    pub name: &'static str,
+    /// Its language, as a tag of BCP 47.
+    pub language: &'static str,
+    /// For people who choose one.
+    pub description: &'static str,
+}
+
+/// The voices of the embedded synthesiser; the first is its default.
+pub fn voices() -> Vec<VoiceInfo> {
+    flite::VOICES.iter().map(|voice| voice.info).collect()
+}

@@ -38,7 +38,7 @@ pub async fn calls(calls: usize, seconds: u64) -> anyhow::Result<Vec<Figure>> {
         "turns.silence_ms=500",
     ];
     let daemon = Daemon::start(&[INSTANT_ENGINES, &settings]).await?;
-    let clip = Clip::new(&speech::clip()?);
+    let clip = Clip::new(&speech::clip().await?);
     let address = daemon.address;
     let load = hold(&daemon, "websocket", calls, seconds, |end| {
         let clip = clip.clone();

@@ -55,7 +55,7 @@ pub async fn calls(calls: usize, seconds: u64) -> anyhow::Result<Vec<Figure>> {
     ];
     let daemon = Daemon::start(&[INSTANT_ENGINES, &settings]).await?;
     let address = daemon.address;
-    let clip = Clip::new(&speech::clip()?)?;
+    let clip = Clip::new(&speech::clip().await?)?;
     let load = load::hold(&daemon, "webrtc", calls, seconds, |end| {
         let clip = clip.clone();
         async move {

@@ -28,7 +28,7 @@ pub async fn latency(turns: usize) -> anyhow::Result<Vec<Figure>> {
     let silence = format!("turns.silence_ms={}", SILENCE.as_millis());
     let settings = ["mind.fixed.text=It is sunny.", silence.as_str()];
     let daemon = Daemon::start(&[INSTANT_ENGINES, &settings]).await?;
-    let clip = Clip::new(&speech::clip()?);
+    let clip = Clip::new(&speech::clip().await?);
     let times = side_by_side(turns, || {
         let clip = clip.clone();
         async move { share_of_turns(daemon.address, &clip, turns.div_ceil(CALLERS)).await }
@@ -98,7 +98,7 @@ pub async fn barge_in(turns: usize) -> anyhow::Result<Vec<Figure>> {
     let text = format!("mind.fixed.text={text}");
     let silence = format!("turns.silence_ms={}", SILENCE.as_millis());
     let daemon = Daemon::start(&[INSTANT_ENGINES, &[&text, &silence]]).await?;
-    let clip = Clip::new(&speech::clip()?);
+    let clip = Clip::new(&speech::clip().await?);
     let cuts = side_by_side(turns, || {
         let clip = clip.clone();
         async move { interruptions(daemon.address, &clip, turns.div_ceil(CALLERS)).await }

@@ -37,7 +37,7 @@ pub(super) fn checked(
         webrtc: webrtc(&raw.webrtc, findings),
         ear: ear(&raw.ear, needs, findings),
         mind: mind(&raw.mind, environment, needs, findings),
-        voice: voice(&raw.voice),
+        voice: voice(&raw.voice, findings),
         turns: turns(&raw.turns, findings),
         activity: activity(&raw.turns.activity, findings),
         edge: Edge {
@@ -302,13 +302,24 @@ fn extra(json: Option<&str>, findings: &mut Findings) -> serde_json::Map<String,
     }
 }
 
-fn voice(raw: &raw::Voice) -> Voice {
+fn voice(raw: &raw::Voice, findings: &mut Findings) -> Voice {
+    let engine = match raw.engine.as_str() {
+        "tone" => VoiceEngine::Tone,
+        _ => VoiceEngine::Flite,
+    };
+    let voices = voiced_tts::voices();
+    if engine == VoiceEngine::Flite && !voices.iter().any(|known| known.name == raw.voice) {
+        let names: Vec<_> = voices.iter().map(|voice| voice.name).collect();
+        let message = format!(
+            "there is no voice \"{}\"; there are {}",
+            raw.voice,
+            names.join(", ")
+        );
+        findings.note_at("voice.voice", message);
+    }
     Voice {
         rows: raw.rows as usize,
-        engine: match raw.engine.as_str() {
-            "tone" => VoiceEngine::Tone,
-            _ => VoiceEngine::Flite,
-        },
+        engine,
         voice: raw.voice.clone(),
         speed: raw.speed as f32,
     }

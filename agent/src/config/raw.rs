@@ -301,7 +301,7 @@ section! {
         /// "text" for people, "json" for machines: one object a line.
         format: String = "text".into(), Kind::OneOf(&["text", "json"]);
         /// What is logged: a level, or levels by module: "info,voiced_pipeline=debug".
-        filter: String = "info,webrtc=warn,rtc=warn".into(), Kind::Text;
+        filter: String = "info,webrtc=error,rtc=error".into(), Kind::Text;
     }
 }
 

@@ -113,6 +113,10 @@ fn settings_that_contradict_each_other_are_found_where_they_were_made() {
         ],
     );
     check(
+        "[voice]\nvoice = \"nobody\"\n",
+        &["voiced.toml:4: voice.voice: there is no voice \"nobody\"; there are slt, rms, awb"],
+    );
+    check(
         "[turns.activity]\nstop = 0.6\n",
         &[
             "voiced.toml:4: turns.activity.stop: 0.6 must be less than turns.activity.start, 0.5, \

@@ -265,7 +265,10 @@ mod tests {
     fn what_was_cut_off_is_struck_through_at_a_whole_letter() {
         let mut screen = Screen::new(true);
         let lines = screen.take(&ended(ReplyOutcome::Interrupted, "naïve words", 3));
-        assert_eq!(lines, [format!("{BOLD}agent:{PLAIN} na{STRUCK}ïve words{PLAIN}")]);
+        assert_eq!(
+            lines,
+            [format!("{BOLD}agent:{PLAIN} na{STRUCK}ïve words{PLAIN}")]
+        );
     }
 
     #[test]

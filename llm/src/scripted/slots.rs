@@ -106,7 +106,7 @@ fn expression(words: &[&str]) -> Option<String> {
     let mut mended = Vec::with_capacity(words.len());
     for (i, word) in words.iter().enumerate() {
         let edge = i == 0 || i + 1 == words.len();
-        let beside = i.checked_sub(1).is_some_and(|i| is_operation(words[i]))
+        let beside = i.checked_sub(1).is_some_and(|i| is_operation(words[i]) || words[i] == "by")
             || words.get(i + 1).is_some_and(|next| is_operation(next));
         if numbers::is_number_word(word) {
             n_numbers += 1;

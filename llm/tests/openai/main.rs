@@ -12,7 +12,7 @@ use voiced_core::{
     turn::{Message, Role, ToolCall, ToolRuns, ToolSpec},
 };
 use voiced_llm::openai::{Failure, OpenAi, OpenAiSettings, Secret};
-use voiced_pipeline::lease::Lease;
+use voiced_pipeline::lease::{EngineClient, Lease};
 
 fn settings(server: &Server) -> OpenAiSettings {
     OpenAiSettings {
@@ -28,21 +28,41 @@ fn prompt() -> Prompt {
     }
 }
 
-async fn ask(settings: OpenAiSettings, prompt: Prompt) -> Lease<Prompt, ReplyPiece> {
+/// A reply being made. The client is kept: an engine ends with its last one.
+struct Asking {
+    lease: Lease<Prompt, ReplyPiece>,
+    client: EngineClient<Prompt, ReplyPiece>,
+}
+
+impl Asking {
+    async fn next(&mut self) -> Option<ReplyPiece> {
+        self.lease.yields.recv().await
+    }
+
+    /// All pieces to come; the last is no `End` when the row was given up.
+    async fn rest(&mut self) -> Vec<ReplyPiece> {
+        let mut pieces = Vec::new();
+        while let Some(piece) = self.next().await {
+            pieces.push(piece);
+        }
+        pieces
+    }
+
+    /// Drops the lease alone.
+    fn hang_up(self) -> EngineClient<Prompt, ReplyPiece> {
+        self.client
+    }
+}
+
+async fn ask(settings: OpenAiSettings, prompt: Prompt) -> Asking {
     let client = OpenAi::new(settings).unwrap().serve(4);
     let lease = client.open().await.unwrap();
     lease.feed.send(prompt).await.unwrap();
-    lease
+    Asking { lease, client }
 }
 
-/// All pieces of a reply; the last is no `End` when the row was given up.
 async fn reply(settings: OpenAiSettings) -> Vec<ReplyPiece> {
-    let mut lease = ask(settings, prompt()).await;
-    let mut pieces = Vec::new();
-    while let Some(piece) = lease.yields.recv().await {
-        pieces.push(piece);
-    }
-    pieces
+    ask(settings, prompt()).await.rest().await
 }
 
 fn text(pieces: &[ReplyPiece]) -> String {
@@ -104,8 +124,8 @@ async fn text_is_passed_on_before_the_reply_is_complete() {
     held.cut_after(2);
     held.then_hang = true;
     let server = Server::start(vec![held]).await;
-    let mut lease = ask(settings(&server), prompt()).await;
-    assert_eq!(lease.yields.recv().await, Some(ReplyPiece::Text("Hel".into())));
+    let mut asking = ask(settings(&server), prompt()).await;
+    assert_eq!(asking.next().await, Some(ReplyPiece::Text("Hel".into())));
 }
 
 #[tokio::test]
@@ -130,11 +150,7 @@ async fn tools_are_called_alone_and_together_with_split_arguments() {
     }];
     asked.tool_choice = ToolChoice::Required;
     asked.max_tokens = Some(50);
-    let mut lease = ask(settings(&server), asked).await;
-    let mut pieces = Vec::new();
-    while let Some(piece) = lease.yields.recv().await {
-        pieces.push(piece);
-    }
+    let pieces = ask(settings(&server), asked).await.rest().await;
     assert_eq!(text(&pieces), "One moment.");
     let made: Vec<_> = (calls(&pieces).into_iter())
         .map(|call| (call.id, call.name, call.arguments))
@@ -240,10 +256,10 @@ async fn hanging_up_closes_the_request() {
     endless.cut_after(2);
     endless.then_hang = true;
     let server = Server::start(vec![endless]).await;
-    let mut lease = ask(settings(&server), prompt()).await;
-    assert!(lease.yields.recv().await.is_some());
+    let mut asking = ask(settings(&server), prompt()).await;
+    assert!(asking.next().await.is_some());
     assert_eq!(server.closed.load(Ordering::SeqCst), 0);
-    drop(lease);
+    let _client = asking.hang_up();
     server.until_closed(1).await;
 }
 
@@ -252,9 +268,9 @@ async fn hanging_up_before_the_first_token_closes_the_request() {
     let mut silent = sse(&[]);
     silent.then_hang = true;
     let server = Server::start(vec![silent]).await;
-    let lease = ask(settings(&server), prompt()).await;
+    let asking = ask(settings(&server), prompt()).await;
     server.until_asked(1).await;
-    drop(lease);
+    let _client = asking.hang_up();
     server.until_closed(1).await;
 }
 
@@ -324,6 +340,7 @@ async fn nonsense_before_the_first_token_is_asked_again_and_after_it_given_up() 
         assert_eq!(text(&reply(settings(&server)).await), "Hello there.");
 
         let mut late = sse(&[delta("Well, ")]);
+        late.cut_after(1);
         late.chunks.extend(bad.chunks);
         let server = Server::start(vec![late, hello()]).await;
         let pieces = reply(settings(&server)).await;

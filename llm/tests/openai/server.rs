@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -164,13 +165,17 @@ impl Server {
     }
 
     async fn until(&self, done: impl Fn() -> bool) {
-        loop {
-            let changed = self.state.changed.notified();
-            if done() {
-                return;
+        let waiting = async {
+            loop {
+                let changed = self.state.changed.notified();
+                if done() {
+                    return;
+                }
+                changed.await;
             }
-            changed.await;
-        }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        waited.expect("it happens within twenty seconds");
     }
 
     /// Ends it; its port then refuses connections.

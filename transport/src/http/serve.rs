@@ -110,8 +110,8 @@ pub async fn serve(
     }
     drop(listener);
     sockets.close();
+    closing.cancel();
     let ended = tokio::time::timeout(limits.end_within, async {
-        closing.cancel();
         while connections.join_next().await.is_some() {}
         sockets.wait().await;
     });

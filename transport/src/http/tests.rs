@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used)]
 pub(crate) mod front_desk;
 mod listener;
+mod page;
 mod routes;
+mod secrets;

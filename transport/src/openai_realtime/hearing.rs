@@ -114,7 +114,7 @@ impl Dialect {
     }
 
     fn user_said(&mut self, item: &ItemId, text: &str, audio: Duration) {
-        self.items.set_transcript(item, Some(text));
+        self.items.set_transcript(item, text);
         let known = self.captions.iter().position(|c| &c.item == item);
         let caption = known.map(|at| self.captions.remove(at));
         if !self.session.transcribes() {
@@ -150,17 +150,19 @@ impl Dialect {
     fn truncated(&mut self, item: &ItemId, audio_end: Duration) {
         match &mut self.reply {
             Some(reply) if &reply.item == item => reply.cut = Some(audio_end),
-            _ => self.item_truncated(item, audio_end, None),
+            _ => self.item_truncated(item, audio_end),
         }
     }
 
-    /// Tells that an item was cut, where the client is to know, and shows no unheard words of it
-    /// from now on. `heard` is what the caller heard, where that is known.
-    pub(super) fn item_truncated(&mut self, item: &ItemId, at: Duration, heard: Option<&str>) {
+    /// Tells that an item was cut, where the client is to know.
+    pub(super) fn item_truncated(&mut self, item: &ItemId, at: Duration) {
         let asked = self.asked.truncation_of(item);
         // Over a WebSocket the client holds the audio and measures itself what was heard of it.
         let told = asked || self.carrier == Carrier::WebRtc;
-        self.items.set_transcript(item, heard.filter(|_| !asked));
+        if asked {
+            // Which words that leaves nobody knows; unheard ones must not be shown.
+            self.items.set_transcript(item, "");
+        }
         if told {
             self.out.send(ServerEvent::ItemTruncated {
                 item_id: &item.0,

@@ -79,20 +79,17 @@ impl Items {
         }
     }
 
-    /// Sets or clears the transcript of an item's audio.
-    pub fn set_transcript(&mut self, id: &ItemId, transcript: Option<&str>) {
-        let Some(part) = self
+    /// Sets the transcript of an item's audio.
+    pub fn set_transcript(&mut self, id: &ItemId, transcript: &str) {
+        let part = self
             .by_id
             .get_mut(id)
             .and_then(|wire| wire.pointer_mut("/content/0"))
             .and_then(Value::as_object_mut)
-        else {
-            return;
-        };
-        match transcript {
-            Some(text) => part.insert("transcript".into(), json!(text)),
-            None => part.remove("transcript"),
-        };
+            .filter(|part| part["type"] == "input_audio" || part["type"] == "output_audio");
+        if let Some(part) = part {
+            part.insert("transcript".into(), json!(transcript));
+        }
     }
 
     /// Forgets an item.

@@ -15,6 +15,7 @@ use super::{
     asked::Overrides,
     events::{Part, Place, ServerEvent},
     items,
+    outcome::{is_whole, outcome_word, status, usage},
     session::{max_tokens_to_wire, modality},
     sound::SoundOut,
 };
@@ -100,7 +101,7 @@ impl Dialect {
     ) {
         // A reply that was never closed would leave its client waiting for ever.
         self.abandon_reply();
-        let overrides = self.asked.next_reply().unwrap_or_else(|| Overrides {
+        let overrides = self.asked.next_reply().unwrap_or(Overrides {
             metadata: Value::Null,
             format: self.session.output_format,
             voice: None,
@@ -229,6 +230,32 @@ impl Dialect {
         }
     }
 
+    /// A call that is carried out here. It must not be shown as one the client is to carry out, so
+    /// the protocol has no words for it.
+    pub(super) fn own_tool_called(&mut self, epoch: Epoch, call: &ToolCall) {
+        if self.extensions {
+            let response_id = self.response_id(epoch);
+            self.out.send(ServerEvent::VoicedToolCalled {
+                response_id: &response_id,
+                call_id: &call.id,
+                name: &call.name,
+                arguments: &call.arguments,
+            });
+        }
+    }
+
+    /// The answer to such a call.
+    pub(super) fn own_tool_returned(&mut self, epoch: Epoch, call: &str, output: &str) {
+        if self.extensions {
+            let response_id = self.response_id(epoch);
+            self.out.send(ServerEvent::VoicedToolReturned {
+                response_id: &response_id,
+                call_id: call,
+                output,
+            });
+        }
+    }
+
     fn item_done(&mut self, response_id: &str, index: u32, item: &ItemId, wire: &Value) {
         self.items.replace(item, wire.clone());
         self.out.send(ServerEvent::ItemDone {
@@ -311,8 +338,13 @@ impl Dialect {
                 });
         }
         let heard = ending.written.get(..ending.heard);
+        if !is_whole(&ending.outcome) && reply.spoken {
+            // From now on only what was heard is shown.
+            self.items
+                .set_transcript(&reply.item, heard.unwrap_or_default());
+        }
         if let Some(audio_end) = reply.cut {
-            self.item_truncated(&reply.item, audio_end, heard);
+            self.item_truncated(&reply.item, audio_end);
         }
         if self.extensions {
             self.out.send(ServerEvent::VoicedEnded {
@@ -366,59 +398,4 @@ impl Dialect {
             self.reply_ended(epoch, &ending);
         }
     }
-}
-
-/// Whether what was written was (or would have been) said to its end.
-fn is_whole(outcome: &ReplyOutcome) -> bool {
-    !matches!(outcome, ReplyOutcome::Interrupted | ReplyOutcome::Cancelled)
-}
-
-fn outcome_word(outcome: &ReplyOutcome) -> &'static str {
-    match outcome {
-        ReplyOutcome::Completed => "completed",
-        ReplyOutcome::CutShort => "cut_short",
-        ReplyOutcome::Interrupted => "interrupted",
-        ReplyOutcome::Cancelled => "cancelled",
-        ReplyOutcome::Failed(_) => "failed",
-    }
-}
-
-fn status(outcome: &ReplyOutcome) -> (&'static str, Value) {
-    match outcome {
-        ReplyOutcome::Completed => ("completed", Value::Null),
-        ReplyOutcome::CutShort => (
-            "incomplete",
-            json!({"type": "incomplete", "reason": "max_output_tokens"}),
-        ),
-        ReplyOutcome::Interrupted => (
-            "cancelled",
-            json!({"type": "cancelled", "reason": "turn_detected"}),
-        ),
-        ReplyOutcome::Cancelled => (
-            "cancelled",
-            json!({"type": "cancelled", "reason": "client_cancelled"}),
-        ),
-        ReplyOutcome::Failed(reason) => (
-            "failed",
-            json!({"type": "failed", "error": {
-                "type": "server_error", "code": "server_error", "message": reason,
-            }}),
-        ),
-    }
-}
-
-/// Token counts where the model reported them; zero where it did not.
-fn usage(end: &ReplyEnd) -> Value {
-    let input = u64::from(end.input_tokens.unwrap_or(0));
-    let output = u64::from(end.output_tokens.unwrap_or(0));
-    json!({
-        "total_tokens": input + output,
-        "input_tokens": input,
-        "output_tokens": output,
-        "input_token_details": {
-            "text_tokens": input, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": 0,
-            "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
-        },
-        "output_token_details": {"text_tokens": output, "audio_tokens": 0},
-    })
 }

@@ -5,6 +5,9 @@ mod catalogue;
 mod golden;
 mod hostile;
 mod invariants;
+mod requests;
+mod settings;
+mod sound;
 
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use voiced_core::{
     engine::ReplyEnd,
     epoch::Epoch,
     playout::{FRAME, PlayoutFrame},
-    turn::{CallEvent, Command, ItemId, ReplyOutcome},
+    turn::{CallEvent, Command, ItemId, ReplyOutcome, Settings},
 };
 
 use super::{Carrier, Dialect, DialectOptions, Received, session::SessionDefaults};
@@ -108,6 +111,23 @@ fn last_frame(epoch: u64) -> PlayoutFrame {
         is_last: true,
         ..frame(epoch, 0.0)
     }
+}
+
+/// Tells the dialect all of it and gathers what the client sees.
+fn tell(dialect: &mut Dialect, calls: impl IntoIterator<Item = CallEvent>) -> Vec<Value> {
+    calls
+        .into_iter()
+        .flat_map(|event| events(dialect.told(event)))
+        .collect()
+}
+
+/// Sends an update; what it is answered by, and the settings it becomes.
+fn answer_and_settings(dialect: &mut Dialect, event: &Value) -> (Value, Settings) {
+    let mut received = send(dialect, event);
+    let Command::Configure(settings) = received.commands.remove(0).1 else {
+        panic!("{event}");
+    };
+    (events(received.replies).remove(0), settings)
 }
 
 /// The types of the events, without what is common to all.

@@ -15,6 +15,7 @@ mod measure;
 use caller::{Caller, FakeCall, dialect, frame, meet};
 
 use super::*;
+use crate::pacer::Clock;
 
 /// Long enough for a busy machine; nothing waits this long when it works.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -209,12 +210,54 @@ async fn somebody_who_never_comes_is_forgotten() {
         calls.push(call);
     }
     assert_eq!(peers.n_alive(), 5);
+    let clock = Clock::start();
     nobody_left(&peers).await;
+    // The stack itself would have given up after 15 s.
+    assert!(clock.elapsed() < Duration::from_secs(6));
     for mut call in calls {
         assert!(soon("the call ends", call.heard.recv()).await.is_none());
     }
     assert_eq!(peers.0.port.sizes(), (0, 0), "their places are free");
     caller.leave().await;
+}
+
+/// The caller's machine dies: no goodbye, nothing ever again.
+#[test]
+fn somebody_who_vanishes_is_missed() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (ours, theirs) = (runtime(), runtime());
+    let settings = WebRtcSettings {
+        lost_after: Duration::from_secs(3),
+        ..WebRtcSettings::default()
+    };
+    let peers = ours.block_on(async { Peers::open(settings).unwrap() });
+    let caller = theirs.block_on(Caller::new());
+    let offer = Offer::read(&theirs.block_on(caller.offer())).unwrap();
+    let (mut call, handle) = FakeCall::new();
+    let answer = ours
+        .block_on(peers.answer(offer, handle, dialect()))
+        .unwrap();
+    theirs.block_on(caller.take(&answer.sdp));
+    assert_eq!(
+        theirs.block_on(caller.next_event())["type"],
+        "session.created"
+    );
+    theirs.shutdown_background();
+    ours.block_on(async {
+        let clock = Clock::start();
+        nobody_left(&peers).await;
+        assert!(clock.elapsed() < Duration::from_secs(10));
+        soon("the call ends", async {
+            while call.heard.recv().await.is_some() {}
+        })
+        .await;
+    });
 }
 
 #[tokio::test]

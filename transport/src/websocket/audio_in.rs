@@ -1,7 +1,8 @@
 //! Audio from a client that may send faster than real time, and the commands that are about it.
 //!
 //! The session is told by two ways, audio and commands; this keeps `commit` and `clear` behind the
-//! audio they are about, while every other command overtakes it.
+//! audio they are about and what follows them behind them, while every other command overtakes the
+//! audio that waits.
 use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use tokio::sync::{Notify, mpsc};
@@ -51,16 +52,7 @@ struct State {
 enum Waiting {
     /// Not empty.
     Audio(VecDeque<f32>),
-    Command(CommandId, Command),
-}
-
-/// When a command is to be sent.
-#[derive(Debug, PartialEq)]
-pub enum Order {
-    /// By the caller, at once.
-    Now(CommandId, Command),
-    /// It waits behind the audio it is about.
-    Later,
+    Command(Box<(CommandId, Command)>),
 }
 
 /// Both ends.
@@ -117,20 +109,37 @@ impl AudioIn {
         self.queue.filled.notify_one();
     }
 
-    /// Says when a command is to be sent, and keeps it if that is not now. Audio that is to be
-    /// forgotten is.
-    pub fn order(&self, id: CommandId, command: Command) -> Order {
-        if !matches!(command, Command::Commit | Command::Clear) {
-            return Order::Now(id, command);
-        }
+    /// Gives a command back that the caller is to send at once, or keeps it behind the audio it is
+    /// about. Audio that is to be forgotten is.
+    pub fn order(&self, id: CommandId, command: Command) -> Option<(CommandId, Command)> {
         let mut state = self.queue.state();
+        let waits = match command {
+            Command::Commit | Command::Clear => true,
+            Command::HangUp | Command::Truncate { .. } => false,
+            // What is to be cancelled may not have been asked for yet.
+            Command::Cancel => state.holds(|command| matches!(command, Command::Respond(_))),
+            _ => state.holds(|_| true),
+        };
+        if !waits {
+            return Some((id, command));
+        }
         if command == Command::Clear {
             forget_uncommitted(&mut state);
         }
-        state.waiting.push_back(Waiting::Command(id, command));
+        state
+            .waiting
+            .push_back(Waiting::Command(Box::new((id, command))));
         drop(state);
         self.queue.filled.notify_one();
-        Order::Later
+        None
+    }
+}
+
+impl State {
+    fn holds(&self, wanted: impl Fn(&Command) -> bool) -> bool {
+        self.waiting
+            .iter()
+            .any(|waiting| matches!(waiting, Waiting::Command(command) if wanted(&command.1)))
     }
 }
 
@@ -150,9 +159,12 @@ impl Feeder {
             let next = self.next();
             let taken = match next {
                 Some(Waiting::Audio(frame)) => self.feed(frame).await,
-                Some(Waiting::Command(id, command)) => {
+                Some(Waiting::Command(command)) => {
                     self.mic.settled().await;
-                    self.commands.send((id, command)).await.is_ok()
+                    let taken = self.commands.send(*command).await.is_ok();
+                    // Only now may others go past the queue.
+                    self.queue.state().waiting.pop_front();
+                    taken
                 }
                 None => {
                     self.queue.filled.notified().await;
@@ -166,12 +178,13 @@ impl Feeder {
         }
     }
 
-    /// The next 20 ms, or what there is before a command.
+    /// The next 20 ms, or what there is before a command; the command itself stays until it is
+    /// sent.
     fn next(&self) -> Option<Waiting> {
         let mut state = self.queue.state();
         let state = &mut *state;
         match state.waiting.front_mut()? {
-            Waiting::Command(..) => state.waiting.pop_front(),
+            Waiting::Command(command) => Some(Waiting::Command(command.clone())),
             Waiting::Audio(audio) => {
                 let count = audio.len().min(MIC_FRAME);
                 let frame: VecDeque<f32> = audio.drain(..count).collect();
@@ -194,7 +207,9 @@ impl Feeder {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use voiced_core::turn::ReplyOptions;
     use voiced_pipeline::call::{MicReceiver, mic};
 
     fn parts() -> (
@@ -214,10 +229,10 @@ mod tests {
         let (input, feeder, mut heard, mut sent) = parts();
         // More than the microphone's own queue holds.
         input.push(vec![0.1; 70 * MIC_FRAME + 1]);
-        assert_eq!(input.order(CommandId(1), Command::Commit), Order::Later);
+        assert_eq!(input.order(CommandId(1), Command::Commit), None);
         input.push(vec![0.2; MIC_FRAME]);
         let cancel = input.order(CommandId(2), Command::Cancel);
-        assert_eq!(cancel, Order::Now(CommandId(2), Command::Cancel));
+        assert_eq!(cancel, Some((CommandId(2), Command::Cancel)));
         let mut committed_after = 0;
         let listen = async {
             for _ in 0..71 {
@@ -260,6 +275,37 @@ mod tests {
             () = listen => {}
             never = feeder.run() => match never {},
         }
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_commit_stays_behind_it() {
+        let (input, feeder, mut heard, mut sent) = parts();
+        let now = |command: Command| Some((CommandId(0), command));
+        let order = |command: Command| input.order(CommandId(0), command);
+        let respond = || Command::Respond(ReplyOptions::default());
+        assert_eq!(order(respond()), now(respond()), "nothing to wait for");
+        input.push(vec![0.1; MIC_FRAME]);
+        assert_eq!(order(respond()), now(respond()), "audio alone is overtaken");
+        assert_eq!(order(Command::Commit), None);
+        assert_eq!(order(Command::Cancel), now(Command::Cancel));
+        assert_eq!(order(respond()), None);
+        assert_eq!(order(Command::Cancel), None);
+        let listen = async {
+            for wanted in [Command::Commit, respond(), Command::Cancel] {
+                while tokio::select! {
+                    _ = heard.recv() => true,
+                    command = sent.recv() => {
+                        assert_eq!(command.unwrap().1, wanted);
+                        false
+                    }
+                } {}
+            }
+        };
+        tokio::select! {
+            () = listen => {}
+            never = feeder.run() => match never {},
+        }
+        assert_eq!(order(respond()), now(respond()));
     }
 
     #[tokio::test]

@@ -58,6 +58,18 @@ async fn daemon(change: impl FnOnce(&mut Doors)) -> Daemon {
     }
 }
 
+impl Daemon {
+    /// Waits until no more than `calls` are left.
+    async fn left(&self, calls: usize) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while self.drain.n_alive() > calls {
+                tokio::task::yield_now().await;
+            }
+        });
+        waited.await.expect("the call ends");
+    }
+}
+
 struct Client {
     socket: WebSocketStream<TcpStream>,
     response: Response<Option<Vec<u8>>>,
@@ -134,7 +146,8 @@ impl Client {
             match self.message().await {
                 Some(Message::Text(text)) => seen.push(serde_json::from_str(&text).unwrap()),
                 Some(Message::Close(Some(close))) => return (close.code.into(), seen),
-                Some(Message::Close(None)) | None => panic!("closed without a word: {seen:?}"),
+                Some(Message::Close(None)) => return (1005, seen),
+                None => panic!("closed without a word: {seen:?}"),
                 Some(_) => {}
             }
         }
@@ -307,6 +320,8 @@ async fn a_frame_too_long_is_answered_and_closed() {
     client.socket.send(Message::text(huge)).await.unwrap();
     let (code, seen) = client.closed().await;
     assert_eq!(code, 1009);
+    // The call is over although the client still holds its end of the connection.
+    daemon.left(1).await;
     assert_eq!(seen[0]["error"]["code"], "event_too_large");
     assert!(other.answers().await, "the others are not harmed");
 
@@ -366,8 +381,10 @@ async fn a_client_that_is_gone_is_noticed() {
 #[tokio::test]
 async fn going_down_closes_every_call_with_a_word() {
     let mut daemon = daemon(|_| {}).await;
-    let mut client = connect(&daemon, "model=m&voiced=1").await;
+    let mut client = connect(&daemon, "model=m&voiced=1&greet=0").await;
     daemon.drain.start();
+    assert!(client.answers().await, "a call that is alive goes on");
+    daemon.drain.end_calls();
     let (code, seen) = client.closed().await;
     assert_eq!(code, 1001);
     let kinds: Vec<&str> = seen

@@ -32,12 +32,21 @@ async fn listen(limits: ServeLimits) -> (SocketAddr, Drain, JoinHandle<std::io::
 
 const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
+/// Long enough for a busy machine; nothing waits this long when it works.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn is_served(address: SocketAddr) -> bool {
+    tokio::time::timeout(PATIENCE, answer(address))
+        .await
+        .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n"))
+}
+
+async fn answer(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(ASK).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n")
+    answer
 }
 
 #[tokio::test]
@@ -60,8 +69,11 @@ async fn half_open_connections_keep_nobody_out() {
     }
     assert!(is_served(address).await);
     let mut rest = [0; 1];
-    let closed = idle[0].read(&mut rest).await;
-    assert!(matches!(closed, Ok(0) | Err(_)), "the oldest makes room");
+    let closed = tokio::time::timeout(PATIENCE, idle[0].read(&mut rest)).await;
+    assert!(
+        matches!(closed, Ok(Ok(0) | Err(_))),
+        "the oldest makes room"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +92,8 @@ async fn a_connection_that_asks_nothing_is_closed() {
         stream.write_all(beginning).await.unwrap();
         let mut answer = Vec::new();
         // Ends only because the server closes: after an error, or after an answer and an idle wait.
-        let _ = stream.read_to_end(&mut answer).await;
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "still open after {beginning:?}");
     }
     assert!(is_served(address).await);
 }

@@ -12,7 +12,7 @@ use super::*;
 enum Step {
     Told(CallEvent),
     Sent(Value),
-    Played(PlayoutFrame),
+    Played(Box<PlayoutFrame>),
 }
 
 fn epoch() -> impl Strategy<Value = u64> {
@@ -88,10 +88,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => told().prop_map(Step::Told),
         2 => sent().prop_map(Step::Sent),
-        3 => (epoch(), any::<bool>()).prop_map(|(e, is_last)| Step::Played(PlayoutFrame {
+        3 => (epoch(), any::<bool>()).prop_map(|(e, is_last)| Step::Played(Box::new(PlayoutFrame {
             is_last,
             ..frame(e, 0.1)
-        })),
+        }))),
     ]
 }
 

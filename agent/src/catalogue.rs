@@ -1,0 +1,52 @@
+//! What sessions and the console show of this daemon: its model, who answers, the voices.
+use voiced_pipeline::calls::Persona;
+use voiced_transport::http::console::{Catalogue, Engines, PersonaEntry, VoiceEntry};
+
+use crate::config::{Config, EarEngine, MindEngine, VoiceEngine};
+
+/// What there is to choose. `abouts` are one sentence for each of the personas.
+pub fn of(config: &Config, personas: &[Persona], abouts: &[String]) -> Catalogue {
+    let entries = personas
+        .iter()
+        .zip(abouts)
+        .map(|(persona, about)| PersonaEntry {
+            name: persona.name.clone(),
+            description: about.clone(),
+            voice: persona.voice.clone(),
+            // What a model is told is between it and its keeper.
+            instructions: String::new(),
+        });
+    Catalogue {
+        model: "voiced".to_owned(),
+        personas: entries.collect(),
+        voices: voices(config.voice.engine),
+        engines: Engines {
+            ear: match &config.ear.engine {
+                EarEngine::PocketSphinx { .. } => "pocketsphinx".to_owned(),
+                EarEngine::Scripted { .. } => "scripted".to_owned(),
+            },
+            mind: match &config.mind.engine {
+                MindEngine::Scripted => "scripted".to_owned(),
+                MindEngine::OpenAi(settings) => settings.model.clone(),
+                MindEngine::Fixed(_) => "fixed".to_owned(),
+            },
+            voice: match config.voice.engine {
+                VoiceEngine::Flite => "flite".to_owned(),
+                VoiceEngine::Tone => "tone".to_owned(),
+            },
+        },
+    }
+}
+
+fn voices(engine: VoiceEngine) -> Vec<VoiceEntry> {
+    let known = match engine {
+        VoiceEngine::Flite => voiced_tts::voices(),
+        VoiceEngine::Tone => Vec::new(),
+    };
+    let entries = known.into_iter().map(|voice| VoiceEntry {
+        name: voice.name.to_owned(),
+        language: voice.language.to_owned(),
+        description: voice.description.to_owned(),
+    });
+    entries.collect()
+}
