@@ -1,21 +1,17 @@
 //! What sessions and the console show of this daemon: its model, who answers, the voices.
-use voiced_pipeline::calls::Persona;
 use voiced_transport::http::console::{Catalogue, Engines, PersonaEntry, VoiceEntry};
 
 use crate::config::{Config, EarEngine, MindEngine, VoiceEngine};
 
-/// What there is to choose. `abouts` are one sentence for each of the personas.
-pub fn of(config: &Config, personas: &[Persona], abouts: &[String]) -> Catalogue {
-    let entries = personas
-        .iter()
-        .zip(abouts)
-        .map(|(persona, about)| PersonaEntry {
-            name: persona.name.clone(),
-            description: about.clone(),
-            voice: persona.voice.clone(),
-            // What a model is told is between it and its keeper.
-            instructions: String::new(),
-        });
+/// What there is to choose.
+pub fn of(config: &Config) -> Catalogue {
+    let entries = config.personas.all.iter().map(|persona| PersonaEntry {
+        name: persona.name.clone(),
+        description: persona.about.clone().unwrap_or_default(),
+        voice: persona.voice.clone(),
+        // What a model is told is between it and its keeper.
+        instructions: String::new(),
+    });
     Catalogue {
         model: "voiced".to_owned(),
         personas: entries.collect(),

@@ -230,3 +230,23 @@ fn start_quiet_log(config: &Config) {
     }
     logging::start(&log);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_mistakes_losses_and_the_rest_apart() {
+        let mistake = ConfigError {
+            findings: Vec::new(),
+        };
+        assert_eq!(exit_code(&mistake.into()), 64);
+        let lost = EngineLost {
+            engine: "recogniser",
+        };
+        assert_eq!(exit_code(&lost.clone().into()), 69);
+        let wrapped = anyhow::Error::from(lost).context("while serving");
+        assert_eq!(exit_code(&wrapped), 69);
+        assert_eq!(exit_code(&anyhow::anyhow!("the disk is full")), 1);
+    }
+}

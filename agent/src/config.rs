@@ -17,8 +17,11 @@ pub mod check;
 pub mod findings;
 pub mod keys;
 pub mod layers;
+mod people;
 pub mod print;
 pub mod raw;
+
+use crate::{persona::Persona, tools::Zone};
 
 pub use self::{
     findings::{ConfigError, Finding, Origin},
@@ -235,12 +238,12 @@ pub struct Local {
 }
 
 /// Who answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Personas {
-    /// The persona of a call that asks for none.
-    pub default: Option<String>,
-    /// Folder with one file per persona; `None`: the ones built in.
-    pub directory: Option<PathBuf>,
+    /// Everybody; the first is the default. Empty only when they were not needed.
+    pub all: Vec<Persona>,
+    /// Where they tell the time for.
+    pub zone: Zone,
 }
 
 /// What is logged.

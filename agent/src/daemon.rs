@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use voiced_pipeline::{
-    calls::{Calls, CallsSettings},
+    calls::{self, Calls, CallsSettings},
     drain::Drain,
 };
 use voiced_transport::{
@@ -27,7 +27,10 @@ use crate::{
     catalogue,
     config::{ApiKeys, Config, Edge, Listen, Secret, Webrtc},
     engines::{self, EngineLost, Engines},
-    measures, terminal,
+    measures,
+    persona::Persona,
+    terminal,
+    tools::Builtins,
 };
 
 /// How long calls that were told to end may take to do so.
@@ -53,12 +56,13 @@ pub struct Parts {
 pub async fn build(config: &Config) -> anyhow::Result<Parts> {
     let drain = Drain::new();
     let engines = Engines::start(config).await?;
-    let (personas, abouts) = crate::stub::personas(&engines);
-    let catalogue = catalogue::of(config, &personas, &abouts);
+    let catalogue = catalogue::of(config);
+    let personas = config.personas.all.iter();
+    let personas = personas.map(|persona| answering(persona, config, &engines));
     let calls = Calls::new(CallsSettings {
         ear: engines.ear.clone(),
         voice: engines.voice.clone(),
-        personas,
+        personas: personas.collect(),
         activity_detector: engines::activity_detector(),
         activity: config.activity,
         turn_detector: engines::turn_detector(),
@@ -75,6 +79,18 @@ pub async fn build(config: &Config) -> anyhow::Result<Parts> {
         drain,
         catalogue,
     })
+}
+
+/// A persona with the chat model that speaks for it and the tools it may use.
+fn answering(persona: &Persona, config: &Config, engines: &Engines) -> calls::Persona {
+    calls::Persona {
+        name: persona.name.clone(),
+        instructions: persona.instructions.clone(),
+        greeting: persona.greeting.clone(),
+        voice: Some(persona.voice.as_ref().unwrap_or(&config.voice.voice).clone()),
+        mind: engines.mind_of(persona),
+        tools: Arc::new(Builtins::of(persona, config.personas.zone)),
+    }
 }
 
 /// `voiced serve`: until a signal comes and the last call is over.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::watch;
 use voiced_core::engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech};
-use voiced_llm::openai::OpenAi;
+use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
 use voiced_tts::{embedded::Embedded, tone::ToneVoice};
 
+use crate::persona::Persona;
 use crate::config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine};
 use crate::stub::*;
 use crate::{
@@ -23,7 +24,9 @@ pub struct Engines {
     /// The recogniser.
     pub ear: EngineClient<Hearing, Heard>,
     /// The chat model, where all personas share one; `None` where each has a script of its own.
-    pub mind: Option<EngineClient<Prompt, ReplyPiece>>,
+    mind: Option<EngineClient<Prompt, ReplyPiece>>,
+    /// Replies written at once.
+    mind_rows: usize,
     /// The synthesiser.
     pub voice: EngineClient<Line, Speech>,
     health: Vec<(&'static str, watch::Receiver<bool>)>,
@@ -53,9 +56,19 @@ impl Engines {
         Ok(Engines {
             ear,
             mind,
+            mind_rows: config.mind.rows,
             voice,
             health,
         })
+    }
+
+    /// The chat model that speaks for a persona. Must be called inside the runtime.
+    pub fn mind_of(&self, persona: &Persona) -> EngineClient<Prompt, ReplyPiece> {
+        match (&self.mind, &persona.script) {
+            (Some(mind), _) => mind.clone(),
+            (None, Some(script)) => scripted::serve(script.clone(), self.mind_rows),
+            (None, None) => unreachable!("a persona without a script is a mistake that was told"),
+        }
     }
 
     /// An engine that cannot go on, if there is one.

@@ -4,6 +4,7 @@
 //! - [`cli`]: what can be typed; [`commands`]: what is done about it;
 //! - [`config`]: what the daemon is told, checked and typed;
 //! - [`daemon`]: the composition root: every part constructed in order, in plain sight;
+//! - [`persona`]: who answers; [`tools`]: what they may do;
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
@@ -22,10 +23,12 @@ pub mod engines;
 pub mod inventory;
 pub mod logging;
 pub mod measures;
+pub mod persona;
 pub mod recording;
 pub mod speak;
 pub mod stub;
 #[cfg(feature = "local-audio")]
 pub mod talk;
 pub mod terminal;
+pub mod tools;
 pub mod transcribe;

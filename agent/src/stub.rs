@@ -74,22 +74,3 @@ impl Engine for ScriptedEar {
         Ok(p)
     }
 }
-pub fn personas(
-    engines: &crate::engines::Engines,
-) -> (Vec<voiced_pipeline::calls::Persona>, Vec<String>) {
-    let mind = engines
-        .mind
-        .clone()
-        .unwrap_or_else(|| voiced_llm::fixed::FixedModel::echo().serve(10));
-    (
-        vec![voiced_pipeline::calls::Persona {
-            name: "stub".into(),
-            instructions: String::new(),
-            greeting: Some("Hello there.".into()),
-            voice: None,
-            mind,
-            tools: std::sync::Arc::new(voiced_pipeline::tools::NoTools),
-        }],
-        vec!["x".into()],
-    )
-}

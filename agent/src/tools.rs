@@ -8,7 +8,7 @@ mod limits;
 use std::sync::Arc;
 
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use voiced_core::turn::{ToolCall, ToolEffect, ToolRuns, ToolSpec};
 use voiced_llm::numbers;
 use voiced_pipeline::tools::{ToolAnswer, ToolFuture, ToolRunner};
@@ -198,7 +198,8 @@ impl Kit {
                 object(json!({"expression": expression}), json!(["expression"]))
             }
             Builtin::LookUpOrder => {
-                let number = json!({"type": "string", "description": "The order's number, in figures"});
+                let number =
+                    json!({"type": "string", "description": "The order's number, in figures"});
                 object(json!({"number": number}), json!(["number"]))
             }
             Builtin::Transfer => {
@@ -278,7 +279,10 @@ impl Kit {
             _ => return Err("`number` must be the order's number as text".into()),
         };
         let wanted = plain_number(&asked);
-        let order = self.orders.iter().find(|order| plain_number(&order.number) == wanted);
+        let order = self
+            .orders
+            .iter()
+            .find(|order| plain_number(&order.number) == wanted);
         let order = order.ok_or_else(|| format!("there is no order {wanted}"))?;
         Ok(json!({
             "number": order.number,
@@ -289,10 +293,16 @@ impl Kit {
     }
 
     fn target(&self, to: &str) -> Result<&TransferTarget, String> {
-        let known = self.transfers.iter().find(|target| target.name.eq_ignore_ascii_case(to.trim()));
+        let known = self
+            .transfers
+            .iter()
+            .find(|target| target.name.eq_ignore_ascii_case(to.trim()));
         known.ok_or_else(|| {
             let names: Vec<&str> = self.transfers.iter().map(|t| t.name.as_str()).collect();
-            format!("callers cannot be transferred to '{to}', only to: {}", names.join(", "))
+            format!(
+                "callers cannot be transferred to '{to}', only to: {}",
+                names.join(", ")
+            )
         })
     }
 }
@@ -300,7 +310,10 @@ impl Kit {
 /// "Order 427", "four two seven" and "4-2-7" are one number.
 fn plain_number(text: &str) -> String {
     let text = text.to_lowercase();
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
     let said = words.iter().position(|word| numbers::is_number_word(word));
     let figures = said.and_then(|at| numbers::digits(&words[at..]));
     figures.unwrap_or_else(|| words.concat())
@@ -312,7 +325,10 @@ fn arguments<T: DeserializeOwned>(call: &ToolCall) -> Result<T, String> {
     } else {
         &call.arguments
     };
-    serde_json::from_str(text).map_err(|error| format!("the arguments are not valid: {error}"))
+    // An object first: serde would read a struct from a list too.
+    let read = serde_json::from_str::<Map<String, Value>>(text)
+        .and_then(|object| serde_json::from_value(Value::Object(object)));
+    read.map_err(|error| format!("the arguments are not valid: {error}"))
 }
 
 /// An answer without effect.

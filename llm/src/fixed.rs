@@ -43,7 +43,16 @@ impl FixedModel {
     /// Says `n` words at once, a sentence of ten words each.
     pub fn words(n: usize) -> Self {
         const TEN: [&str; 10] = [
-            "This", "is", "a", "sentence", "of", "exactly", "ten", "words", "for", "measuring.",
+            "This",
+            "is",
+            "a",
+            "sentence",
+            "of",
+            "exactly",
+            "ten",
+            "words",
+            "for",
+            "measuring.",
         ];
         let words: Vec<&str> = TEN.iter().copied().cycle().take(n).collect();
         Self::saying(words.join(" "))

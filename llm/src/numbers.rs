@@ -1,4 +1,7 @@
-//! Numbers as people say them: words into figures and figures into words. Pure.
+//! Numbers as people say them: words into figures here, figures into words in `spell`. Pure.
+mod spell;
+
+pub use spell::{ordinal, spell, spell_digits};
 
 /// A number said as one: "one hundred and five", "three point one four", "minus two", "42". The
 /// words are lower case without hyphens. `None` when they are not one number.
@@ -104,60 +107,26 @@ pub fn plain(n: f64) -> String {
     }
 }
 
-/// A number in words: "forty-two", "minus three point five". Beyond a quadrillion, and for what is
-/// no number, the figures.
-pub fn spell(n: f64) -> String {
-    let figures = plain(n.abs());
-    let (whole, fraction) = figures.split_once('.').unwrap_or((&figures, ""));
-    let Some(whole) = whole.parse::<u64>().ok().filter(|w| *w < 1_000_000_000_000_000) else {
-        return plain(n);
-    };
-    let mut words = String::new();
-    if n < 0.0 && figures != "0" {
-        words.push_str("minus ");
-    }
-    words.push_str(&spell_whole(whole));
-    if !fraction.is_empty() {
-        words.push_str(" point");
-        for figure in fraction.bytes() {
-            words.push(' ');
-            words.push_str(UNITS[usize::from(figure - b'0')]);
-        }
-    }
-    words
-}
-
-/// Figures read one by one, other characters as they are: "4 2 7" is "four two seven".
-pub fn spell_digits(text: &str) -> String {
-    let words: Vec<String> = text
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| match c.to_digit(10) {
-            Some(d) => UNITS[d as usize].to_owned(),
-            None => c.to_string(),
-        })
-        .collect();
-    words.join(" ")
-}
-
-/// "first", "twenty-second": for days of a month, 1 to 31; figures beyond 99.
-pub fn ordinal(n: u8) -> String {
-    const FIRST: [&str; 20] = [
-        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
-        "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth",
-        "sixteenth", "seventeenth", "eighteenth", "nineteenth",
-    ];
-    match (n / 10, n % 10) {
-        (10.., _) => n.to_string(),
-        (0 | 1, _) => FIRST[usize::from(n)].to_owned(),
-        (ten, 0) => format!("{}ieth", TENS[usize::from(ten)].trim_end_matches('y')),
-        (ten, unit) => format!("{}-{}", TENS[usize::from(ten)], FIRST[usize::from(unit)]),
-    }
-}
-
 const UNITS: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
     "nineteen",
 ];
 const TENS: [&str; 10] = [
@@ -169,46 +138,6 @@ const SCALES: [(&str, u64); 4] = [
     ("million", 1_000_000),
     ("thousand", 1_000),
 ];
-
-fn spell_whole(n: u64) -> String {
-    if n == 0 {
-        return UNITS[0].to_owned();
-    }
-    let mut words: Vec<String> = Vec::new();
-    let mut rest = n;
-    for (name, size) in SCALES {
-        if rest >= size {
-            words.push(format!("{} {name}", below_thousand(rest / size)));
-            rest %= size;
-        }
-    }
-    if rest > 0 {
-        if !words.is_empty() && rest < 100 {
-            words.push("and".to_owned());
-        }
-        words.push(below_thousand(rest));
-    }
-    words.join(" ")
-}
-
-/// 1 to 999.
-fn below_thousand(n: u64) -> String {
-    let unit = |n: u64| UNITS[usize::try_from(n).unwrap_or(0).min(19)];
-    match n {
-        0..20 => unit(n).to_owned(),
-        20..100 => {
-            let ten = TENS[usize::try_from(n / 10).unwrap_or(0).min(9)];
-            match n % 10 {
-                0 => ten.to_owned(),
-                rest => format!("{ten}-{}", unit(rest)),
-            }
-        }
-        _ => match n % 100 {
-            0 => format!("{} hundred", unit(n / 100)),
-            rest => format!("{} hundred and {}", unit(n / 100), below_thousand(rest)),
-        },
-    }
-}
 
 fn cardinal(words: &[&str]) -> Option<f64> {
     if let [figures] = words
@@ -224,13 +153,14 @@ fn cardinal(words: &[&str]) -> Option<f64> {
     while let Some(word) = words.next() {
         if let Some(unit) = figure_exact(word) {
             // A unit follows nothing, a round ten from twenty on, or a round hundred.
-            let fits = !group_open || (group % 100 == 0 && group > 0) || is_round_ten(group);
+            let fits =
+                !group_open || (group.is_multiple_of(100) && group > 0) || is_round_ten(group);
             if !fits || (unit == 0 && group_open) {
                 return None;
             }
             group += u64::from(unit);
         } else if let Some(n) = teen(word).or_else(|| tens(word)) {
-            if group_open && (group % 100 != 0 || group == 0) {
+            if group_open && (!group.is_multiple_of(100) || group == 0) {
                 return None;
             }
             group += u64::from(n);
@@ -253,7 +183,8 @@ fn cardinal(words: &[&str]) -> Option<f64> {
                 return None;
             }
             continue;
-        } else if *word == "a" && matches!(words.peek(), Some(&&("hundred" | "thousand" | "million")))
+        } else if *word == "a"
+            && matches!(words.peek(), Some(&&("hundred" | "thousand" | "million")))
         {
             continue;
         } else if is_figures(word) && !group_open {
@@ -273,7 +204,7 @@ fn cardinal(words: &[&str]) -> Option<f64> {
 }
 
 fn is_round_ten(group: u64) -> bool {
-    group % 10 == 0 && (20..100).contains(&(group % 100))
+    group.is_multiple_of(10) && (20..100).contains(&(group % 100))
 }
 
 fn figure_exact(word: &str) -> Option<u8> {
@@ -292,12 +223,17 @@ fn teen(word: &str) -> Option<u8> {
 
 fn tens(word: &str) -> Option<u8> {
     let word = if word == "fourty" { "forty" } else { word };
-    let at = TENS.iter().position(|ten| !ten.is_empty() && *ten == word)?;
+    let at = TENS
+        .iter()
+        .position(|ten| !ten.is_empty() && *ten == word)?;
     u8::try_from(at * 10).ok()
 }
 
 fn scale(word: &str) -> Option<u64> {
-    SCALES.iter().find(|(name, _)| *name == word).map(|(_, size)| *size)
+    SCALES
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, size)| *size)
 }
 
 fn repetition(word: &str) -> Option<usize> {
@@ -313,105 +249,4 @@ fn digit(unit: u8) -> char {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<&str> {
-        text.split(' ').collect()
-    }
-
-    #[test]
-    fn words_become_numbers() {
-        let table = [
-            ("twelve", Some(12.0)),
-            ("twenty seven", Some(27.0)),
-            ("one hundred and five", Some(105.0)),
-            ("a hundred", Some(100.0)),
-            ("hundred", Some(100.0)),
-            ("nine hundred ninety nine thousand nine hundred ninety nine", Some(999_999.0)),
-            ("two million and three", Some(2_000_003.0)),
-            ("five thousand", Some(5_000.0)),
-            ("three point one four", Some(3.14)),
-            ("point five", Some(0.5)),
-            ("minus two", Some(-2.0)),
-            ("zero", Some(0.0)),
-            ("42", Some(42.0)),
-            ("3.5", Some(3.5)),
-            ("5 million", Some(5_000_000.0)),
-            ("twelve thirty", None),
-            ("one two", None),
-            ("twenty zero", None),
-            ("and", None),
-            ("five and", None),
-            ("thousand million", None),
-            ("cat", None),
-        ];
-        for (said, expected) in table {
-            assert_eq!(value(&words(said)), expected, "{said}");
-        }
-    }
-
-    #[test]
-    fn figures_are_read_one_by_one() {
-        let table = [
-            ("four two seven", Some("427")),
-            ("four twenty seven", Some("427")),
-            ("four to seven", Some("427")),
-            ("for too seven", Some("427")),
-            ("forty two seven", Some("427")),
-            ("double four one", Some("441")),
-            ("oh oh seven", Some("007")),
-            ("427", Some("427")),
-            ("4 2 7", Some("427")),
-            ("four hundred twenty seven", Some("427")),
-            ("one zero five", Some("105")),
-            ("twelve", Some("12")),
-            ("double", None),
-            ("cat", None),
-        ];
-        for (said, expected) in table {
-            assert_eq!(digits(&words(said)).as_deref(), expected, "{said}");
-        }
-    }
-
-    #[test]
-    fn numbers_become_words() {
-        let table = [
-            (0.0, "zero"),
-            (42.0, "forty-two"),
-            (105.0, "one hundred and five"),
-            (1_001.0, "one thousand and one"),
-            (999_999.0, "nine hundred and ninety-nine thousand nine hundred and ninety-nine"),
-            (-3.5, "minus three point five"),
-            (0.1 + 0.2, "zero point three"),
-            (1e15, "1000000000000000"),
-        ];
-        for (n, expected) in table {
-            assert_eq!(spell(n), expected);
-        }
-    }
-
-    #[test]
-    fn what_is_spelt_is_read_back() {
-        for n in (0..3_000).chain([9_999, 10_000, 123_456, 7_000_010]) {
-            let said = spell(f64::from(n)).replace('-', " ");
-            assert_eq!(value(&words(&said)), Some(f64::from(n)), "{said}");
-        }
-    }
-
-    #[test]
-    fn days_have_ordinals() {
-        let said: Vec<String> = [1, 2, 3, 12, 20, 21, 30, 31].map(ordinal).into();
-        let expected = [
-            "first", "second", "third", "twelfth", "twentieth", "twenty-first", "thirtieth",
-            "thirty-first",
-        ];
-        assert_eq!(said, expected);
-    }
-
-    #[test]
-    fn order_numbers_are_said_figure_by_figure() {
-        assert_eq!(spell_digits("427"), "four two seven");
-        assert_eq!(spell_digits("A1"), "A one");
-    }
-}
+mod tests;

@@ -280,8 +280,8 @@ impl Reading {
                 if event.trim().is_empty() {
                     continue;
                 }
-                let chunk: Value = serde_json::from_str(&event)
-                    .map_err(|error| malformed(&error))?;
+                let chunk: Value =
+                    serde_json::from_str(&event).map_err(|error| malformed(&error))?;
                 return self.assembly.push(&chunk);
             }
             if self.ended {
@@ -338,7 +338,9 @@ fn unreachable(error: reqwest::Error) -> Failure {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.trim_start().starts_with("application/json"))
 }
 

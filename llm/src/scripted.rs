@@ -2,6 +2,7 @@
 //! new user talks to first, through a modest recogniser, so its ear is forgiving; what it does not
 //! understand it says so.
 mod answer;
+mod choice;
 mod dialogue;
 mod matching;
 mod pattern;

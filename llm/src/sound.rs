@@ -138,7 +138,11 @@ fn change_cost(a: u8, b: u8, start: bool) -> f32 {
 fn key(word: &str) -> Vec<u8> {
     if word == "one" || word == "once" {
         // Spelt with a vowel, said with a w.
-        return if word == "one" { b"wan".to_vec() } else { b"wans".to_vec() };
+        return if word == "one" {
+            b"wan".to_vec()
+        } else {
+            b"wans".to_vec()
+        };
     }
     let letters: Vec<char> = word.chars().filter(|c| c.is_alphabetic()).collect();
     let mut sounds: Vec<u8> = Vec::with_capacity(letters.len());
@@ -216,7 +220,14 @@ mod tests {
         ];
         let missed: Vec<_> = heard.iter().filter(|(a, b)| alike(a, b) < ALIKE).collect();
         // Too far from what was heard: the other words must do.
-        assert_eq!(missed, [&("order", "larger"), &("order", "either"), &("count", "down")]);
+        assert_eq!(
+            missed,
+            [
+                &("order", "larger"),
+                &("order", "either"),
+                &("count", "down")
+            ]
+        );
     }
 
     #[test]
@@ -234,14 +245,25 @@ mod tests {
             ("427", "428"),
             ("stop", "shop"),
         ];
-        let taken: Vec<_> = others.iter().filter(|(a, b)| alike(a, b) >= ALIKE).collect();
+        let taken: Vec<_> = others
+            .iter()
+            .filter(|(a, b)| alike(a, b) >= ALIKE)
+            .collect();
         // One sound apart, as in speech itself.
-        assert_eq!(taken, [&("what", "that"), &("thank", "think"), &("stop", "shop")]);
+        assert_eq!(
+            taken,
+            [&("what", "that"), &("thank", "think"), &("stop", "shop")]
+        );
     }
 
     #[test]
     fn likeness_has_no_side() {
-        for (a, b) in [("help", "elk"), ("weather", "whether"), ("a", "abc"), ("", "x")] {
+        for (a, b) in [
+            ("help", "elk"),
+            ("weather", "whether"),
+            ("a", "abc"),
+            ("", "x"),
+        ] {
             assert!((alike(a, b) - alike(b, a)).abs() < 1e-6, "{a} {b}");
         }
     }

@@ -20,7 +20,10 @@ const TOOLS: [&str; 6] = [
 ];
 
 fn script(persona: &str) -> Script {
-    let path = format!("{}/../configs/personas/{persona}.toml", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../configs/personas/{persona}.toml",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let text = std::fs::read_to_string(&path).unwrap();
     let read = strict::parse(&path, &text, |persona, findings| {
         let script = persona.table("script", findings).unwrap();
@@ -102,7 +105,10 @@ fn of_what_is_misheard_most_is_understood_and_little_mistaken() {
     let (n, missed, mistaken) = (checked.n, checked.missed.len(), checked.mistaken.len());
     let listed = [checked.missed, checked.mistaken].concat().join("\n");
     assert!(missed * 100 <= n * 32, "{missed} of {n} missed:\n{listed}");
-    assert!(mistaken * 100 <= n * 7, "{mistaken} of {n} mistaken:\n{listed}");
+    assert!(
+        mistaken * 100 <= n * 7,
+        "{mistaken} of {n} mistaken:\n{listed}"
+    );
 }
 
 #[test]
@@ -137,7 +143,13 @@ fn a_story_is_long_enough_to_interrupt() {
 #[test]
 fn the_storyteller_tells_on_where_it_was_interrupted() {
     let script = script("storyteller");
-    for said in ["tell me a story", "hello", "who are you", "goodbye", "what is your name"] {
+    for said in [
+        "tell me a story",
+        "hello",
+        "who are you",
+        "goodbye",
+        "what is your name",
+    ] {
         assert!(ask(&script, said).rule.is_some(), "{said}");
     }
 }

@@ -37,8 +37,11 @@ pub const LONGEST_FRAME: usize = 21 * 1024 * 1024;
 /// instead of a broken connection.
 pub const LONGEST_READ: usize = 32 * 1024 * 1024;
 
-/// Frames that wait for the client: about five seconds of speech and its words.
-const OUTGOING: usize = 512;
+/// Frames that wait for the client: about ten seconds of speech and its words.
+const OUTGOING: usize = 1_024;
+/// Room for what the call tells: a client with less than this is not read on, so that what it asks
+/// for cannot push that out.
+const ROOM: usize = OUTGOING / 2;
 
 /// Waits of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +127,10 @@ pub async fn serve(
     // the feeder, and with them the call.
     let mut writing = std::pin::pin!(write(sink, to_write, settings.write_within));
     let close = tokio::select! {
-        close = carrier.run(&mut stream, events) => close,
+        // The writer first: while the client takes frames, none may be one too many.
+        biased;
         close = &mut writing => close,
+        close = carrier.run(&mut stream, events) => close,
         never = feeder.run() => match never {},
     };
     tracing::debug!(code = close.code, reason = close.reason, "websocket closes");
@@ -214,12 +219,16 @@ impl Carrier {
         // The first tick of an interval is at once.
         pings.tick().await;
         loop {
+            // Looked at again with every beat at the latest.
+            let has_room = self.outgoing.capacity() >= ROOM;
             let flow = tokio::select! {
                 biased;
                 event = events.recv() => self.tell(event),
                 _ = pacer.tick() => self.play(),
                 // Not reading on is how a client that sends faster than it can be heard is slowed.
-                frame = stream.next(), if self.audio_in.has_room() => self.hear(frame).await,
+                frame = stream.next(), if has_room && self.audio_in.has_room() => {
+                    self.hear(frame).await
+                }
                 () = self.audio_in.drained(), if !self.audio_in.has_room() => {
                     // Waiting for us is not the client's silence.
                     self.heard_at = self.clock.elapsed();

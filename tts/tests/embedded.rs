@@ -212,10 +212,7 @@ fn rows_say_what_they_would_say_alone() {
             }
         }
         for (together, alone) in said.iter().zip(&alone) {
-            assert!(
-                together.samples == alone.samples,
-                "the same to the last sample"
-            );
+            assert!(same(together, alone));
         }
     }
 }
@@ -285,8 +282,8 @@ fn a_row_without_credit_gets_nothing_and_loses_nothing() {
 #[test]
 fn whatever_a_model_writes_ends() {
     let mut engine = engine(1);
-    let long_digits = "1234567890".repeat(200);
-    let letters = "x".repeat(3_000);
+    let long_digits = "1234567890".repeat(20);
+    let letters = "x".repeat(400);
     for (text, speaks) in [
         ("", false),
         ("   \n\t ", false),

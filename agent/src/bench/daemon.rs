@@ -36,7 +36,7 @@ pub const INSTANT_ENGINES: &[&str] = &[
     "listen.max_calls_per_address=1900",
     "listen.max_connections=10000",
     "turns.mode=silence",
-    "log.filter=warn",
+    "log.filter=warn,webrtc=error,rtc=error",
 ];
 
 impl Daemon {
@@ -199,25 +199,43 @@ pub fn counter(metrics: &str, name: &str, label: &str) -> f64 {
     samples(metrics, name, label).map(|(_, value)| value).sum()
 }
 
-/// The upper edge, in seconds, of the bucket that holds `share` of a histogram's records, and how
-/// many records there are.
-pub fn quantile(metrics: &str, name: &str, label: &str, share: f64) -> Option<(f64, f64)> {
-    let mut buckets: Vec<(f64, f64)> = samples(metrics, &format!("{name}_bucket"), label)
-        .filter_map(|(labels, count)| {
-            let (_, edge) = labels.split_once("le=\"")?;
-            let (edge, _) = edge.split_once('"')?;
-            let edge = if edge == "+Inf" {
-                f64::INFINITY
-            } else {
-                edge.parse().ok()?
-            };
-            Some((edge, count))
-        })
-        .collect();
+/// How many records of a histogram fall under each upper edge, in seconds, edges ascending.
+pub type Histogram = Vec<(f64, f64)>;
+
+/// A histogram, summed over the labels that contain `label`.
+pub fn histogram(metrics: &str, name: &str, label: &str) -> Histogram {
+    let mut buckets = Histogram::new();
+    for (labels, count) in samples(metrics, &format!("{name}_bucket"), label) {
+        let edge = labels.split_once("le=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let edge = match edge {
+            Some(("+Inf", _)) => f64::INFINITY,
+            Some((edge, _)) => edge.parse().unwrap_or(f64::NAN),
+            None => continue,
+        };
+        match buckets.iter_mut().find(|(known, _)| *known == edge) {
+            Some((_, sum)) => *sum += count,
+            None => buckets.push((edge, count)),
+        }
+    }
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total = buckets.last()?.1;
-    let (edge, _) = buckets.iter().find(|(_, count)| *count >= share * total)?;
-    Some((*edge, total))
+    buckets
+}
+
+/// What was recorded between two looks at a histogram.
+pub fn since(before: &Histogram, after: &Histogram) -> Histogram {
+    let earlier = |edge: f64| before.iter().find(|(known, _)| *known == edge);
+    let after = after.iter();
+    after
+        .map(|(edge, count)| (*edge, count - earlier(*edge).map_or(0.0, |(_, count)| *count)))
+        .collect()
+}
+
+/// The upper edge, in seconds, of the bucket that holds `share` of the records, and how many
+/// records there are. `None` when there are none.
+pub fn quantile(histogram: &Histogram, share: f64) -> Option<(f64, f64)> {
+    let (_, total) = *histogram.last()?;
+    let (edge, _) = histogram.iter().find(|(_, count)| *count >= share * total)?;
+    (total > 0.0).then_some((*edge, total))
 }
 
 fn samples<'a>(
@@ -253,15 +271,13 @@ mod tests {
     fn metrics_are_read_by_name_and_label() {
         assert_eq!(counter(METRICS, "voiced_calls_total", ""), 7.0);
         assert_eq!(counter(METRICS, "voiced_calls_total", "webrtc"), 4.0);
-        assert_eq!(
-            quantile(METRICS, "late", "websocket", 0.99),
-            Some((0.005, 100.0))
-        );
-        assert_eq!(
-            quantile(METRICS, "late", "websocket", 0.995),
-            Some((f64::INFINITY, 100.0))
-        );
-        assert_eq!(quantile(METRICS, "late", "webrtc", 0.5), None);
+        let late = histogram(METRICS, "late", "websocket");
+        assert_eq!(quantile(&late, 0.99), Some((0.005, 100.0)));
+        assert_eq!(quantile(&late, 0.995), Some((f64::INFINITY, 100.0)));
+        assert_eq!(quantile(&histogram(METRICS, "late", "webrtc"), 0.5), None);
+        assert_eq!(quantile(&since(&late, &late), 0.5), None);
+        let earlier = vec![(0.001, 90.0), (0.005, 90.0), (f64::INFINITY, 90.0)];
+        assert_eq!(quantile(&since(&earlier, &late), 0.5), Some((0.005, 10.0)));
     }
 
     #[test]

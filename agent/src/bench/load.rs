@@ -12,7 +12,7 @@ use crate::bench::{
     speech,
 };
 
-/// What the issue of many calls comes down to.
+/// What holding many calls at once came to.
 pub struct Load {
     /// Calls that were to be held.
     pub calls: usize,
@@ -97,13 +97,17 @@ where
         }
     }
     let label = format!("carrier=\"{carrier}\"");
+    let lateness = |metrics: &str| {
+        daemon::histogram(metrics, "voiced_tick_lateness_seconds", &label)
+    };
+    let steady = daemon::since(&lateness(&before.1), &lateness(&after.1));
     let skipped = |metrics: &str| daemon::counter(metrics, "voiced_ticks_skipped_total", &label);
     Ok(Load {
         calls,
         answered,
         failures,
         cores: (after.0 - before.0).as_secs_f64() / (after.2 - before.2).as_secs_f64(),
-        lateness: daemon::quantile(&after.1, "voiced_tick_lateness_seconds", &label, 0.99),
+        lateness: daemon::quantile(&steady, 0.99),
         skipped: skipped(&after.1) - skipped(&before.1),
     })
 }

@@ -19,8 +19,10 @@ use voiced_llm::{
 
 use crate::config::{
     ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
-    Personas, Secret, Voice, VoiceEngine, Webrtc, findings::Findings, missing_of_pocketsphinx, raw,
-    raw::RawConfig,
+    Secret, Voice, VoiceEngine, Webrtc,
+    findings::Findings,
+    missing_of_pocketsphinx, people,
+    raw::{self, RawConfig},
 };
 
 type Environment = BTreeMap<String, String>;
@@ -54,7 +56,7 @@ pub(super) fn checked(
                 high_pass: raw.local.high_pass,
             },
         },
-        personas: personas(&raw.personas, needs, findings),
+        personas: people::checked(raw, needs, findings),
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
     }
@@ -374,21 +376,6 @@ fn activity(raw: &raw::TurnsActivity, findings: &mut Findings) -> ActivityPolicy
         speech_after: Duration::from_millis(raw.speech_after_ms.into()),
         silence_after: Duration::from_millis(raw.silence_after_ms.into()),
         min_level: raw.min_level_db as f32,
-    }
-}
-
-fn personas(raw: &raw::Personas, needs: Needs, findings: &mut Findings) -> Personas {
-    let directory = raw.directory.as_ref().map(Into::into);
-    if let Some(directory) = directory.as_deref().filter(|_| needs.mind) {
-        let directory: &Path = directory;
-        if !directory.is_dir() {
-            let message = format!("there is no folder {}", directory.display());
-            findings.note_at("personas.directory", message);
-        }
-    }
-    Personas {
-        default: raw.default.clone(),
-        directory,
     }
 }
 

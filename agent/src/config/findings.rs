@@ -11,7 +11,7 @@ pub enum Origin {
     File {
         /// The file as it was named.
         path: PathBuf,
-        /// The line.
+        /// The line; 0 for the whole file.
         line: usize,
     },
     /// An environment variable.
@@ -24,6 +24,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("built-in default"),
+            Origin::File { path, line: 0 } => write!(f, "{}", path.display()),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Variable(name) => write!(f, "environment variable {name}"),
             Origin::Flag(flag) => f.write_str(flag),

@@ -288,10 +288,14 @@ section! {
 section! {
     /// Who answers.
     Personas at "personas" {
-        /// The persona of a call that asks for none.
+        /// The persona of a call that asks for none; unset: the first.
         default: Option<String> = None, Kind::Text, like "\"receptionist\"";
-        /// Folder with one TOML file per persona; unset: the ones built in.
+        /// Folder with one TOML file per persona, in the order of their names; unset: the ones
+        /// built in.
         directory: Option<String> = None, Kind::Path, like "\"personas\"";
+        /// Where they tell the time for: "local" (this machine), "utc", or a distance from UTC
+        /// such as "+02:00".
+        time_zone: String = "local".into(), Kind::Text;
     }
 }
 

@@ -160,7 +160,7 @@ fn files_and_variables_that_are_missing_are_found() {
              empty: put the key in it",
             "voiced.toml:9: listen.api_keys_env: the environment variable KEYS is not set or \
              empty: put the key in it",
-            "voiced.toml:12: personas.directory: there is no folder people",
+            "people: cannot be read: No such file or directory (os error 2)",
         ]
     );
     let needs = Needs::default();
@@ -168,6 +168,46 @@ fn files_and_variables_that_are_missing_are_found() {
         load(&written.sources, needs).is_ok(),
         "nothing of it is needed"
     );
+}
+
+#[test]
+fn mistakes_in_personas_are_found_with_those_of_the_file() {
+    let written = written(&format!(
+        "{SCRIPTED}[personas]\ndirectory = \"people\"\ndefault = \"zoe\"\ntime_zone = \"mars\"\n"
+    ));
+    let folder = written.folder.path().join("people");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a.toml"), "name = \"ann\"\ninstructions = \"Be kind.\"\n").unwrap();
+    assert_eq!(
+        mistakes(&written),
+        [
+            "built-in default: mind.engine: \"scripted\" needs a script, and the persona 'ann' has \
+             none",
+            "voiced.toml:5: personas.default: there is no 'zoe'; there are ann",
+            "voiced.toml:6: personas.time_zone: 'mars' is no time zone: write local, utc or a \
+             distance from UTC such as +02:00",
+        ]
+    );
+    fs::write(folder.join("b.toml"), "name = \"bob\"\nvoise = \"slt\"\n").unwrap();
+    let found = mistakes(&written).join("\n");
+    assert!(found.contains("people/b.toml:2: "), "{found}");
+}
+
+#[test]
+fn the_default_persona_comes_first() {
+    let chosen = written(&format!("{SCRIPTED}[personas]\ndefault = \"storyteller\"\n"));
+    let names = |sources: &Sources| -> Vec<String> {
+        let personas = load(sources, Needs::ALL).unwrap().config.personas;
+        personas.all.into_iter().map(|persona| persona.name).collect()
+    };
+    let told = names(&chosen.sources);
+    assert_eq!(told[0], "storyteller");
+    let mut built_in = names(&written(SCRIPTED).sources);
+    assert_ne!(built_in[0], "storyteller");
+    built_in.sort();
+    let mut sorted = told;
+    sorted.sort();
+    assert_eq!(sorted, built_in, "nobody is lost");
 }
 
 #[test]

@@ -123,9 +123,13 @@ fn next_symbol(words: &[&str]) -> Result<(Option<Symbol>, usize), NoResult> {
         _ => {}
     }
     // The longest run that is one number, "minus" apart, which may be an operation.
-    if !matches!(words[0], "minus" | "negative" | "and" | "a") || matches!(words, ["a", "hundred" | "thousand" | "million", ..]) {
+    if !matches!(words[0], "minus" | "negative" | "and" | "a")
+        || matches!(words, ["a", "hundred" | "thousand" | "million", ..])
+    {
         let longest = words.len().min(20);
-        let number = (1..=longest).rev().find_map(|n| Some((numbers::value(&words[..n])?, n)));
+        let number = (1..=longest)
+            .rev()
+            .find_map(|n| Some((numbers::value(&words[..n])?, n)));
         if let Some((number, used)) = number {
             return symbol(Symbol::Number(number), used);
         }
@@ -156,7 +160,10 @@ fn words(expression: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     for (i, &c) in chars.iter().enumerate() {
-        let digit = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(char::is_ascii_digit);
+        let digit = |at: Option<usize>| {
+            at.and_then(|at| chars.get(at))
+                .is_some_and(char::is_ascii_digit)
+        };
         let digit_after = digit(Some(i + 1));
         let digit_before = digit(i.checked_sub(1));
         let keep = c.is_alphanumeric() || (c == '.' && digit_after);

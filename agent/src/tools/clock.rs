@@ -107,7 +107,10 @@ pub fn spoken_time(time: Time) -> String {
 /// "Friday, the twenty-first of November, twenty twenty-five".
 pub fn spoken_date(date: Date) -> String {
     let (weekday, day, month) = (date.weekday(), ordinal(date.day()), date.month());
-    format!("{weekday}, the {day} of {month}, {}", spoken_year(date.year()))
+    format!(
+        "{weekday}, the {day} of {month}, {}",
+        spoken_year(date.year())
+    )
 }
 
 fn spoken_year(year: i32) -> String {

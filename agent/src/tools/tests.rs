@@ -56,7 +56,9 @@ fn sums_in_signs_and_words() {
     ];
     for (expression, expected) in table {
         let value = calculate(expression);
-        let near = value.as_ref().is_ok_and(|value| (value - expected).abs() < 1e-9);
+        let near = value
+            .as_ref()
+            .is_ok_and(|value| (value - expected).abs() < 1e-9);
         assert!(near, "{expression}: {value:?} instead of {expected}");
     }
 }
@@ -82,7 +84,12 @@ fn no_sum_is_no_panic() {
     for (expression, expected) in table {
         assert_eq!(calculate(expression), Err(expected), "{expression}");
     }
-    for deep in ["(".repeat(150), "-".repeat(150), "sqrt ".repeat(40), "1+".repeat(200)] {
+    for deep in [
+        "(".repeat(150),
+        "-".repeat(150),
+        "sqrt ".repeat(40),
+        "1+".repeat(200),
+    ] {
         assert!(calculate(&deep).is_err());
     }
 }
@@ -107,10 +114,22 @@ fn times_are_said_as_people_say_them() {
 #[test]
 fn dates_are_said_as_people_say_them() {
     let table = [
-        (date!(2025 - 11 - 21), "Friday, the twenty-first of November, twenty twenty-five"),
-        (date!(2005 - 01 - 01), "Saturday, the first of January, two thousand and five"),
-        (date!(1908 - 03 - 30), "Monday, the thirtieth of March, nineteen oh eight"),
-        (date!(2100 - 02 - 12), "Friday, the twelfth of February, twenty-one hundred"),
+        (
+            date!(2025 - 11 - 21),
+            "Friday, the twenty-first of November, twenty twenty-five",
+        ),
+        (
+            date!(2005 - 01 - 01),
+            "Saturday, the first of January, two thousand and five",
+        ),
+        (
+            date!(1908 - 03 - 30),
+            "Monday, the thirtieth of March, nineteen oh eight",
+        ),
+        (
+            date!(2100 - 02 - 12),
+            "Friday, the twelfth of February, twenty-one hundred",
+        ),
     ];
     for (date, expected) in table {
         assert_eq!(spoken_date(date), expected);
@@ -119,7 +138,14 @@ fn dates_are_said_as_people_say_them() {
 
 #[test]
 fn zones_are_read() {
-    for (text, expected) in [("utc", "UTC"), ("UTC", "UTC"), ("+02:00", "+02:00"), ("-3:30", "-03:30"), ("+5", "+05:00"), ("local", "local")] {
+    for (text, expected) in [
+        ("utc", "UTC"),
+        ("UTC", "UTC"),
+        ("+02:00", "+02:00"),
+        ("-3:30", "-03:30"),
+        ("+5", "+05:00"),
+        ("local", "local"),
+    ] {
         assert_eq!(text.parse::<Zone>().unwrap().to_string(), expected);
     }
     for wrong in ["", "Mars", "+99:00", "+02:60", "02:00", "+-2", "+2:"] {
@@ -149,7 +175,13 @@ async fn sums_are_told_in_figures_and_words() {
 
 #[tokio::test]
 async fn an_order_is_found_however_its_number_is_said() {
-    for number in ["\"427\"", "427", "\"four two seven\"", "\"Order 4-2-7\"", "\"four hundred and twenty seven\""] {
+    for number in [
+        "\"427\"",
+        "427",
+        "\"four two seven\"",
+        "\"Order 4-2-7\"",
+        "\"four hundred and twenty seven\"",
+    ] {
         let (order, _) = run("look_up_order", &format!("{{\"number\":{number}}}")).await;
         assert_eq!(order["item"], "a blue enamel kettle", "{number}");
     }
@@ -160,14 +192,22 @@ async fn an_order_is_found_however_its_number_is_said() {
 #[tokio::test]
 async fn a_caller_is_only_transferred_where_the_persona_allows() {
     let (_, effect) = run("transfer", r#"{"to":"Support"}"#).await;
-    assert_eq!(effect, ToolEffect::Transfer("sip:support@example.com".into()));
+    assert_eq!(
+        effect,
+        ToolEffect::Transfer("sip:support@example.com".into())
+    );
     for to in ["sip:evil@example.net", "tel:+4990012345", "", "support "] {
         let (answer, effect) = run("transfer", &serde_json::json!({"to": to}).to_string()).await;
         if to.trim() == "support" {
             continue;
         }
         assert_eq!(effect, ToolEffect::None, "{to}");
-        assert!(answer["error"].as_str().unwrap().ends_with("only to: support, sales"));
+        assert!(
+            answer["error"]
+                .as_str()
+                .unwrap()
+                .ends_with("only to: support, sales")
+        );
     }
 }
 
@@ -189,13 +229,21 @@ async fn hanging_up_is_an_effect() {
 #[tokio::test]
 async fn bad_calls_are_answered_in_words_and_do_nothing() {
     let table = [
-        ("fly", "{}", "there is no tool 'fly'; there are: current_time"),
+        (
+            "fly",
+            "{}",
+            "there is no tool 'fly'; there are: current_time",
+        ),
         ("hang_up", "[]", "the arguments are not valid"),
         ("hang_up", "{", "the arguments are not valid"),
         ("hang_up", r#"{"now":true}"#, "unknown field `now`"),
         ("calculate", "{}", "missing field `expression`"),
         ("calculate", r#"{"expression":7}"#, "invalid type"),
-        ("look_up_order", r#"{"number":[]}"#, "must be the order's number"),
+        (
+            "look_up_order",
+            r#"{"number":[]}"#,
+            "must be the order's number",
+        ),
     ];
     for (name, arguments, expected) in table {
         let (answer, effect) = run(name, arguments).await;

@@ -54,9 +54,17 @@ impl Assembly {
                 spoken = self.thoughts.push(&text);
             }
             let thinking = ["reasoning_content", "reasoning"];
-            self.alive |= (thinking.iter())
-                .any(|key| delta.get(key).is_some_and(|value| !value.is_null() && value != ""));
-            for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            self.alive |= (thinking.iter()).any(|key| {
+                delta
+                    .get(key)
+                    .is_some_and(|value| !value.is_null() && value != "")
+            });
+            for call in delta
+                .get("tool_calls")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 self.alive = true;
                 self.push_call(call)?;
             }
@@ -95,7 +103,11 @@ impl Assembly {
                 return Err(Failure::Broken("it ended before its first token".into()));
             }
             // Said so far is said; that it may not be all must be known.
-            let whole = if said_so { Finish::Whole } else { Finish::CutShort };
+            let whole = if said_so {
+                Finish::Whole
+            } else {
+                Finish::CutShort
+            };
             self.finish = Some(whole);
             return Ok(self.thoughts.finish());
         }
@@ -108,7 +120,11 @@ impl Assembly {
         (calls.into_iter().enumerate())
             .filter(|(_, call)| !call.name.is_empty())
             .map(|(i, call)| ToolCall {
-                id: if call.id.is_empty() { format!("call_{i}") } else { call.id },
+                id: if call.id.is_empty() {
+                    format!("call_{i}")
+                } else {
+                    call.id
+                },
                 name: call.name,
                 arguments: if call.arguments.trim().is_empty() {
                     "{}".to_owned()
@@ -140,7 +156,8 @@ impl Assembly {
     }
 
     fn push_call(&mut self, delta: &Value) -> Result<(), Failure> {
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         let id = text(delta.get("id"));
         let index = delta.get("index").and_then(Value::as_u64);
         let function = delta.get("function");
@@ -170,8 +187,15 @@ impl Assembly {
     fn call_for(&mut self, index: Option<u64>, id: &str) -> Result<&mut PartCall, Failure> {
         let same_id = |call: &PartCall| id.is_empty() || call.id.is_empty() || call.id == id;
         let known = match index {
-            Some(_) => self.calls.iter().rposition(|call| call.index == index && same_id(call)),
-            None => self.calls.len().checked_sub(1).filter(|last| same_id(&self.calls[*last])),
+            Some(_) => self
+                .calls
+                .iter()
+                .rposition(|call| call.index == index && same_id(call)),
+            None => self
+                .calls
+                .len()
+                .checked_sub(1)
+                .filter(|last| same_id(&self.calls[*last])),
         };
         let at = match known {
             Some(at) => at,
@@ -215,7 +239,9 @@ mod tests {
             assembly.push(&chunk).unwrap();
         }
         let calls = assembly.take_calls().into_iter();
-        calls.map(|call| (call.id, call.name, call.arguments)).collect()
+        calls
+            .map(|call| (call.id, call.name, call.arguments))
+            .collect()
     }
 
     fn named(id: &str, name: &str, arguments: &str) -> (String, String, String) {
@@ -241,13 +267,19 @@ mod tests {
             json!({"index": 0, "id": "a", "function": {"name": "x", "arguments": "{}"}}),
             json!({"index": 0, "id": "b", "function": {"name": "y", "arguments": "{}"}}),
         ];
-        assert_eq!(calls(&same_index), [named("a", "x", "{}"), named("b", "y", "{}")]);
+        assert_eq!(
+            calls(&same_index),
+            [named("a", "x", "{}"), named("b", "y", "{}")]
+        );
         let no_index = [
             json!({"id": "a", "function": {"name": "x", "arguments": "{\"n\""}}),
             json!({"function": {"arguments": ":2}"}}),
             json!({"id": "b", "function": {"name": "y"}}),
         ];
-        assert_eq!(calls(&no_index), [named("a", "x", "{\"n\":2}"), named("b", "y", "{}")]);
+        assert_eq!(
+            calls(&no_index),
+            [named("a", "x", "{\"n\":2}"), named("b", "y", "{}")]
+        );
         let bare = [json!({"function": {"name": "x", "arguments": {"n": 1}}})];
         assert_eq!(calls(&bare), [named("call_0", "x", "{\"n\":1}")]);
         let again = [

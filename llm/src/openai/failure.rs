@@ -79,7 +79,12 @@ impl Failure {
 
     fn told(status: u16, body: &Value, with_detail: bool, wait: Option<Duration>) -> Self {
         let error = body.get("error").unwrap_or(body);
-        let text = |key: &str| error.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let text = |key: &str| {
+            error
+                .get(key)
+                .and_then(Value::as_str)
+                .filter(|t| !t.is_empty())
+        };
         let code = text("code").or(text("type")).unwrap_or_default();
         let words = text("message").or(error.as_str()).unwrap_or_default();
         let detail = if with_detail && !words.is_empty() {
@@ -127,7 +132,10 @@ fn http_date(text: &str) -> Option<OffsetDateTime> {
     let month = MONTHS.iter().position(|name| *name == month)?;
     let month = Month::try_from(u8::try_from(month).ok()? + 1).ok()?;
     let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
-    let clock: Vec<u8> = time.split(':').map_while(|part| part.parse().ok()).collect();
+    let clock: Vec<u8> = time
+        .split(':')
+        .map_while(|part| part.parse().ok())
+        .collect();
     let [hour, minute, second] = clock[..] else {
         return None;
     };
@@ -155,9 +163,18 @@ mod tests {
         let table = [
             (vec![("retry-after", "2")], ms(2000)),
             (vec![("retry-after", "0.5")], ms(500)),
-            (vec![("retry-after", "9"), ("retry-after-ms", "250")], ms(250)),
-            (vec![("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), date], ms(2000)),
-            (vec![("retry-after", "Wed, 21 Oct 2015 07:20:00 GMT"), date], ms(0)),
+            (
+                vec![("retry-after", "9"), ("retry-after-ms", "250")],
+                ms(250),
+            ),
+            (
+                vec![("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), date],
+                ms(2000),
+            ),
+            (
+                vec![("retry-after", "Wed, 21 Oct 2015 07:20:00 GMT"), date],
+                ms(0),
+            ),
             (vec![("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], None),
             (vec![("retry-after", "-1")], None),
             (vec![("retry-after", "soon")], None),
@@ -170,7 +187,8 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_asked_again() {
-        let refused = |status, body: &str| Failure::refused(status, &HeaderMap::new(), body.as_bytes());
+        let refused =
+            |status, body: &str| Failure::refused(status, &HeaderMap::new(), body.as_bytes());
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(refused(status, "").may_pass(), "{status}");
         }
@@ -186,7 +204,10 @@ mod tests {
     fn a_refusal_tells_why_but_does_not_quote_the_conversation() {
         let body = br#"{"error":{"message":"no such model","type":"not_found"}}"#;
         let told = Failure::refused(404, &HeaderMap::new(), body).to_string();
-        assert_eq!(told, "the chat server refused with status 404 not_found: no such model");
+        assert_eq!(
+            told,
+            "the chat server refused with status 404 not_found: no such model"
+        );
         let told = Failure::refused(400, &HeaderMap::new(), body).to_string();
         assert_eq!(told, "the chat server refused with status 400 not_found");
         let told = Failure::refused(502, &HeaderMap::new(), b"<html>").to_string();
@@ -199,6 +220,9 @@ mod tests {
         assert!(Failure::in_stream(&chunk).unwrap().may_pass());
         let chunk = serde_json::json!({"error": {"type": "invalid_request_error"}});
         assert!(!Failure::in_stream(&chunk).unwrap().may_pass());
-        assert_eq!(Failure::in_stream(&serde_json::json!({"error": null})), None);
+        assert_eq!(
+            Failure::in_stream(&serde_json::json!({"error": null})),
+            None
+        );
     }
 }

@@ -184,7 +184,10 @@ mod tests {
         assert_eq!(asked["seed"], 7);
         assert_eq!(asked.get("stream_options"), None);
         assert_eq!(asked["tool_choice"]["function"]["name"], "look");
-        assert_eq!(asked["tools"][0]["function"]["parameters"]["type"], "object");
+        assert_eq!(
+            asked["tools"][0]["function"]["parameters"]["type"],
+            "object"
+        );
     }
 
     #[test]

@@ -157,10 +157,14 @@ pub(super) fn check(settings: &OpenAiSettings) -> Result<Checked, OpenAiError> {
     }
     let too_hot = |t: f32| !(0.0..=2.0).contains(&t);
     if settings.temperature.is_some_and(too_hot) {
-        return Err(OpenAiError::OutOfRange("the temperature must be between 0 and 2"));
+        return Err(OpenAiError::OutOfRange(
+            "the temperature must be between 0 and 2",
+        ));
     }
     if settings.attempts == 0 {
-        return Err(OpenAiError::OutOfRange("a reply must be asked for at least once"));
+        return Err(OpenAiError::OutOfRange(
+            "a reply must be asked for at least once",
+        ));
     }
     let waits = [
         settings.connect_within,
@@ -168,7 +172,9 @@ pub(super) fn check(settings: &OpenAiSettings) -> Result<Checked, OpenAiError> {
         settings.next_token_within,
     ];
     if waits.iter().any(Duration::is_zero) {
-        return Err(OpenAiError::OutOfRange("the chat server's time limits must not be zero"));
+        return Err(OpenAiError::OutOfRange(
+            "the chat server's time limits must not be zero",
+        ));
     }
     Ok(Checked {
         completions: below(&base, &["chat", "completions"]),
@@ -186,12 +192,20 @@ fn base_url(text: &str) -> Result<Url, OpenAiError> {
     };
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong("it must begin with https:// or http:// and name a host"));
+        return Err(wrong(
+            "it must begin with https:// or http:// and name a host",
+        ));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("keys do not belong in it, name an environment variable"));
+        return Err(wrong(
+            "keys do not belong in it, name an environment variable",
+        ));
     }
-    if url.path().trim_end_matches('/').ends_with("/chat/completions") {
+    if url
+        .path()
+        .trim_end_matches('/')
+        .ends_with("/chat/completions")
+    {
         return Err(wrong("leave `/chat/completions` out"));
     }
     Ok(url)
@@ -200,7 +214,10 @@ fn base_url(text: &str) -> Result<Url, OpenAiError> {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    bare == "localhost"
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The base's path and query kept: gateways put versions in both.
@@ -243,8 +260,14 @@ mod tests {
     #[test]
     fn paths_hang_below_the_base() {
         let table = [
-            ("https://a.example/v1", "https://a.example/v1/chat/completions"),
-            ("https://a.example/v1/", "https://a.example/v1/chat/completions"),
+            (
+                "https://a.example/v1",
+                "https://a.example/v1/chat/completions",
+            ),
+            (
+                "https://a.example/v1/",
+                "https://a.example/v1/chat/completions",
+            ),
             ("https://a.example", "https://a.example/chat/completions"),
             (
                 "https://a.example/d?api-version=1",
@@ -260,13 +283,19 @@ mod tests {
     fn a_key_is_not_sent_in_the_open() {
         for open in ["http://192.168.1.4:8000/v1", "http://models.example/v1"] {
             let refused = check(&with(open)).unwrap_err();
-            assert!(matches!(refused, OpenAiError::KeyOverPlainHttp(_)), "{open}");
+            assert!(
+                matches!(refused, OpenAiError::KeyOverPlainHttp(_)),
+                "{open}"
+            );
             let allowed = OpenAiSettings {
                 key_over_plain_http: true,
                 ..with(open)
             };
             assert!(check(&allowed).is_ok());
-            let keyless = OpenAiSettings { key: None, ..with(open) };
+            let keyless = OpenAiSettings {
+                key: None,
+                ..with(open)
+            };
             assert!(check(&keyless).is_ok());
             let header = OpenAiSettings {
                 headers: vec![("api-key".into(), Secret::new("hush"))],
@@ -274,14 +303,25 @@ mod tests {
             };
             assert!(check(&header).is_err(), "a header may be a key");
         }
-        for safe in ["http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]:1/", "https://a.example"] {
+        for safe in [
+            "http://127.0.0.1:1/v1",
+            "http://localhost/v1",
+            "http://[::1]:1/",
+            "https://a.example",
+        ] {
             assert!(check(&with(safe)).is_ok(), "{safe}");
         }
     }
 
     #[test]
     fn unusable_settings_are_refused_without_telling_secrets() {
-        let urls = ["", "ftp://a", "a.example/v1", "https://me:pass@a.example", "https://a/v1/chat/completions"];
+        let urls = [
+            "",
+            "ftp://a",
+            "a.example/v1",
+            "https://me:pass@a.example",
+            "https://a/v1/chat/completions",
+        ];
         for url in urls {
             let refused = check(&with(url)).unwrap_err().to_string();
             assert!(refused.contains("base URL"), "{url}: {refused}");
@@ -292,11 +332,20 @@ mod tests {
             ..with("https://a.example")
         };
         let refused = check(&broken).unwrap_err().to_string();
-        assert!(refused.contains("'authorization'") && !refused.contains("lines"), "{refused}");
+        assert!(
+            refused.contains("'authorization'") && !refused.contains("lines"),
+            "{refused}"
+        );
         assert!(!format!("{broken:?}").contains("lines"));
-        let hot = OpenAiSettings { temperature: Some(3.0), ..with("https://a.example") };
+        let hot = OpenAiSettings {
+            temperature: Some(3.0),
+            ..with("https://a.example")
+        };
         assert!(check(&hot).is_err());
-        let never = OpenAiSettings { attempts: 0, ..with("https://a.example") };
+        let never = OpenAiSettings {
+            attempts: 0,
+            ..with("https://a.example")
+        };
         assert!(check(&never).is_err());
     }
 

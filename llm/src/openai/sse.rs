@@ -75,7 +75,8 @@ impl Events {
                 self.data.push(b'\n');
             }
             self.has_data = true;
-            self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
+            self.data
+                .extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
         }
         // The allocation serves the next line.
         line.clear();

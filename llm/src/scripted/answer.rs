@@ -221,7 +221,10 @@ mod tests {
     fn slots_are_filled() {
         let table = [
             ("plain", Some("plain")),
-            ("I am {self}: {heard}. {last}", Some("I am Vera: hi. Hello.")),
+            (
+                "I am {self}: {heard}. {last}",
+                Some("I am Vera: hi. Hello."),
+            ),
             ("It is {result.time}.", Some("It is ten past three.")),
             ("{result.n|number}", Some("forty-two")),
             ("{result.open}", Some("yes")),

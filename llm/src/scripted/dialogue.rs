@@ -8,6 +8,7 @@ use voiced_core::{
 
 use crate::scripted::{
     answer::{Template, Values, spoken},
+    choice::{Exchange, MEMORY, best_rule, exchanges},
     matching::{Fit, Said, fit},
     schema::arguments_for,
     script::{Rule, Script},
@@ -24,19 +25,6 @@ pub struct Answer {
     /// The rule it came from; `None` for a fallback.
     pub rule: Option<String>,
 }
-
-/// What the caller said at one go, and what came of it.
-struct Exchange<'a> {
-    heard: String,
-    after: Vec<&'a Message>,
-}
-
-/// How far back a follow-up may hang on a follow-up. Deeper, a rule counts as unknown.
-const MEMORY: usize = 6;
-/// A follow-up that fits is meant rather than a rule for any time that fits a little better.
-const FOLLOW_UP: f32 = 0.15;
-/// Of two rules that fit alike, the one that matched more words is meant; by this per weight.
-const SAYS_MORE: f32 = 0.03;
 
 /// The next leg of the reply to a prompt.
 pub fn answer(script: &Script, prompt: &Prompt) -> Answer {
@@ -183,41 +171,27 @@ const VERBS: [&str; 10] = [
     "get", "set", "find", "lookup", "look", "fetch", "query", "do", "run", "up",
 ];
 
-/// Consecutive messages of the caller are one: a sentence said in two breaths.
-fn exchanges(messages: &[Message]) -> Vec<Exchange<'_>> {
-    let mut exchanges: Vec<Exchange<'_>> = Vec::new();
-    for message in messages {
-        match (message.role, exchanges.last_mut()) {
-            (Role::System, _) => {}
-            (Role::User, Some(last)) if last.after.is_empty() => {
-                last.heard.push(' ');
-                last.heard.push_str(&message.text);
-            }
-            (Role::User, _) => exchanges.push(Exchange {
-                heard: message.text.clone(),
-                after: Vec::new(),
-            }),
-            (_, Some(last)) => last.after.push(message),
-            // Said before the caller said anything: the greeting.
-            (_, None) => {}
-        }
-    }
-    exchanges
-}
-
 /// The agent's last words before the exchange going on.
 fn said_before<'a>(messages: &'a [Message], now: &Exchange<'_>) -> &'a str {
     let before = &messages[..messages.len() - now.after.len().min(messages.len())];
-    let said = before.iter().rev().find(|message| {
-        message.role == Role::Assistant && !message.text.is_empty()
-    });
+    let said = before
+        .iter()
+        .rev()
+        .find(|message| message.role == Role::Assistant && !message.text.is_empty());
     said.map_or("", |message| message.text.as_str())
 }
 
 /// The call that was just answered, and its answer, when the exchange ends with one.
 fn tool_answer<'a>(now: &Exchange<'a>) -> Option<(&'a ToolCall, &'a str)> {
-    let answer = now.after.last().filter(|message| message.role == Role::Tool)?;
-    let calls = now.after.iter().rev().flat_map(|message| &message.tool_calls);
+    let answer = now
+        .after
+        .last()
+        .filter(|message| message.role == Role::Tool)?;
+    let calls = now
+        .after
+        .iter()
+        .rev()
+        .flat_map(|message| &message.tool_calls);
     let mut calls = calls.filter(|call| answer.answers.as_deref() == Some(call.id.as_str()));
     Some((calls.next()?, answer.text.as_str()))
 }
@@ -230,8 +204,8 @@ fn after_tool(
     last: &str,
 ) -> Answer {
     let turn = exchanges.len() - 1;
-    let result: Value = serde_json::from_str(output)
-        .unwrap_or_else(|_| Value::String(output.to_owned()));
+    let result: Value =
+        serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned()));
     let found = best_rule(script, exchanges, turn, MEMORY, Some(Some(&call.name)));
     let captures = found.as_ref().map_or(&[][..], |(_, fit)| &fit.captures);
     let values = Values {
@@ -292,7 +266,10 @@ fn shortened(text: String) -> String {
 }
 
 fn without_words(script: &Script, messages: &[Message]) -> Answer {
-    let said = messages.iter().filter(|m| m.role == Role::Assistant).count();
+    let said = messages
+        .iter()
+        .filter(|m| m.role == Role::Assistant)
+        .count();
     let values = Values {
         own_name: &script.own_name,
         ..Values::default()
@@ -304,67 +281,8 @@ fn without_words(script: &Script, messages: &[Message]) -> Answer {
     }
 }
 
-/// The best rule for what was said in a turn, and how it fits. `calling` narrows to rules that
-/// call a tool, or that one.
-fn best_rule<'s>(
-    script: &'s Script,
-    exchanges: &[Exchange<'_>],
-    turn: usize,
-    memory: usize,
-    calling: Option<Option<&str>>,
-) -> Option<(&'s Rule, Fit)> {
-    let tokens = tokens(&exchanges[turn].heard);
-    let said = Said::new(&tokens);
-    // Worked out only when a follow-up fits: it is the search of the turn before.
-    let mut before: Option<Option<String>> = None;
-    let mut best: Option<(&Rule, Fit, f32)> = None;
-    for rule in &script.rules {
-        let tool = rule.tool.as_ref().map(|tool| tool.name.as_str());
-        let wanted = match calling {
-            None => true,
-            Some(None) => tool.is_some(),
-            Some(Some(name)) => tool == Some(name),
-        };
-        if !wanted {
-            continue;
-        }
-        let fits = rule.hear.iter().filter_map(|pattern| fit(pattern, &said));
-        let Some(fit) = fits.max_by(|a, b| rank(a).total_cmp(&rank(b))) else {
-            continue;
-        };
-        if fit.score < script.sure {
-            continue;
-        }
-        let mut rank = rank(&fit);
-        if !rule.after.is_empty() {
-            let before = before.get_or_insert_with(|| {
-                let earlier = turn.checked_sub(1).filter(|_| memory > 0)?;
-                let found = best_rule(script, exchanges, earlier, memory - 1, None)?;
-                Some(found.0.name.clone())
-            });
-            if !before.as_ref().is_some_and(|name| rule.after.contains(name)) {
-                continue;
-            }
-            rank += FOLLOW_UP;
-        }
-        if best.as_ref().is_none_or(|(_, _, worth)| rank > *worth) {
-            best = Some((rule, fit, rank));
-        }
-    }
-    best.map(|(rule, fit, _)| (rule, fit))
-}
-
-fn rank(fit: &Fit) -> f32 {
-    fit.score + SAYS_MORE * fit.matched.min(5.0)
-}
-
 /// One of several answers: the one whose turn it is, or the next that was not said before.
-fn variant(
-    answers: &[Template],
-    turn: usize,
-    messages: &[Message],
-    values: &Values<'_>,
-) -> String {
+fn variant(answers: &[Template], turn: usize, messages: &[Message], values: &Values<'_>) -> String {
     let n = answers.len();
     let said = |answer: &Template| {
         messages
@@ -374,13 +292,20 @@ fn variant(
     let in_turn = || (0..n).map(|i| &answers[(turn + i) % n]);
     let fresh = in_turn().find(|answer| !said(answer));
     let chosen = fresh.or_else(|| in_turn().next());
-    chosen.and_then(|answer| answer.fill(values)).unwrap_or_default()
+    chosen
+        .and_then(|answer| answer.fill(values))
+        .unwrap_or_default()
 }
 
 /// How many of the agent's last messages were fallbacks.
 fn fallbacks_in_a_row(script: &Script, messages: &[Message]) -> usize {
     (messages.iter().rev())
         .filter(|message| message.role == Role::Assistant)
-        .take_while(|message| script.fallback.iter().any(|answer| answer.begins(&message.text)))
+        .take_while(|message| {
+            script
+                .fallback
+                .iter()
+                .any(|answer| answer.begins(&message.text))
+        })
         .count()
 }

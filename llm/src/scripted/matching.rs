@@ -211,13 +211,7 @@ fn collect_steps(elements: &[Element], said: &Said<'_>, j: usize, steps: &mut Ve
 }
 
 /// A phrase against as many words, or its one word against two ("a cross" for "across").
-fn phrase_steps(
-    phrase: &[Word],
-    weight: f32,
-    said: &Said<'_>,
-    j: usize,
-    steps: &mut Vec<Step>,
-) {
+fn phrase_steps(phrase: &[Word], weight: f32, said: &Said<'_>, j: usize, steps: &mut Vec<Step>) {
     let mut push = |like: f32, words: usize, heard: f32| {
         if like > 0.0 {
             steps.push(Step {
@@ -265,7 +259,12 @@ fn run_together_step(elements: &[Element], said: &Said<'_>, j: usize, steps: &mu
         return;
     };
     // Short words run together with anything.
-    if first.optional || second.optional || first.must || second.must || a.text.len() + b.text.len() < 6 {
+    if first.optional
+        || second.optional
+        || first.must
+        || second.must
+        || a.text.len() + b.text.len() < 6
+    {
         return;
     }
     let heard = &said.tokens[j].word;
@@ -351,11 +350,27 @@ mod tests {
     #[test]
     fn slots_take_what_is_theirs() {
         let table = [
-            ("what is {sum:expression}", "what is twelve plus thirty please", "twelve plus thirty"),
-            ("my order [number] is {n:digits}", "my order number is four to seven", "427"),
+            (
+                "what is {sum:expression}",
+                "what is twelve plus thirty please",
+                "twelve plus thirty",
+            ),
+            (
+                "my order [number] is {n:digits}",
+                "my order number is four to seven",
+                "427",
+            ),
             ("order {n:digits}", "order four two seven", "427"),
-            ("my name is {who:name}", "hello my name is peter brown and i", "Peter Brown"),
-            ("repeat after me {text:words}", "repeat after me: the Quick brown fox!", "the Quick brown fox"),
+            (
+                "my name is {who:name}",
+                "hello my name is peter brown and i",
+                "Peter Brown",
+            ),
+            (
+                "repeat after me {text:words}",
+                "repeat after me: the Quick brown fox!",
+                "the Quick brown fox",
+            ),
             ("count to {n:number}", "can you count to twenty one", "21"),
         ];
         for (pattern, text, expected) in table {

@@ -192,10 +192,15 @@ fn parse_slot(text: &str, optional: bool) -> Result<Element, String> {
         ));
     }
     if super::answer::RESERVED.contains(&name) {
-        return Err(format!("`{{{name}}}` has a meaning of its own, take another name"));
+        return Err(format!(
+            "`{{{name}}}` has a meaning of its own, take another name"
+        ));
     }
     let kind = Kind::named(kind).ok_or_else(|| {
-        format!("`{{{inner}}}`: there is no kind `{kind}`; there are: {}", Kind::NAMES)
+        format!(
+            "`{{{inner}}}`: there is no kind `{kind}`; there are: {}",
+            Kind::NAMES
+        )
     })?;
     Ok(Element {
         weight: kind.weight(),
@@ -211,7 +216,9 @@ fn parse_slot(text: &str, optional: bool) -> Result<Element, String> {
 /// Whether a text can name a slot, a rule or a group.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn unknown_group(name: &str, groups: &Groups) -> String {
@@ -219,7 +226,10 @@ fn unknown_group(name: &str, groups: &Groups) -> String {
     if known.is_empty() {
         format!("there is no group `@{name}`; groups are lists in [script.words]")
     } else {
-        format!("there is no group `@{name}`; there are: {}", known.join(", "))
+        format!(
+            "there is no group `@{name}`; there are: {}",
+            known.join(", ")
+        )
     }
 }
 

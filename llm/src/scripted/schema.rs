@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     numbers,
-    scripted::{slots::Kind, words::{Token, tokens}},
+    scripted::{
+        slots::Kind,
+        words::{Token, tokens},
+    },
 };
 
 /// How deep a schema is followed; deeper, `null` stands.
@@ -34,7 +37,11 @@ fn value_for(schema: &Value, heard: &str, said: &[Token], depth: usize) -> Value
         "string" => json!(heard),
         "integer" => json!(number(said).unwrap_or(0.0).trunc() as i64),
         "number" => json!(number(said).unwrap_or(0.0)),
-        "boolean" => json!(!said.iter().any(|t| matches!(t.word.text.as_str(), "no" | "not" | "off"))),
+        "boolean" => json!(
+            !said
+                .iter()
+                .any(|t| matches!(t.word.text.as_str(), "no" | "not" | "off"))
+        ),
         "array" => json!([]),
         "null" => Value::Null,
         _ => object(schema, heard, said, depth),
@@ -52,7 +59,10 @@ fn kind(schema: &Value) -> &str {
 
 fn object(schema: &Value, heard: &str, said: &[Token], depth: usize) -> Value {
     let empty = Map::new();
-    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
     let required: Vec<&str> = (schema.get("required").and_then(Value::as_array))
         .map(|names| names.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
@@ -130,6 +140,10 @@ mod tests {
         for _ in 0..50 {
             schema = json!({"type": "object", "properties": {"a": schema}, "required": ["a"]});
         }
-        assert!(arguments_for(&schema.to_string(), "x").to_string().ends_with("null}}}}}}}}}"));
+        assert!(
+            arguments_for(&schema.to_string(), "x")
+                .to_string()
+                .ends_with("null}}}}}}}}}")
+        );
     }
 }

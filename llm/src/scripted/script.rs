@@ -98,7 +98,9 @@ impl Script {
         for mut rule in table.tables("rule", findings) {
             let name = rule_name(&mut rule, &names, findings);
             names.insert(name.clone());
-            script.rules.push(read_rule(rule, name, &groups, &mut afters, findings));
+            script
+                .rules
+                .push(read_rule(rule, name, &groups, &mut afters, findings));
         }
         for after in afters {
             if !names.contains(&after.value) {
@@ -140,11 +142,7 @@ impl Script {
 }
 
 /// Answers that must be there and know no captures.
-fn fixed_answers(
-    table: &mut Table<'_>,
-    key: &str,
-    findings: &mut Findings<'_>,
-) -> Vec<Template> {
+fn fixed_answers(table: &mut Table<'_>, key: &str, findings: &mut Findings<'_>) -> Vec<Template> {
     if !table.has(key) {
         table.missing(key, findings);
     }
@@ -183,12 +181,19 @@ fn groups(table: &mut Table<'_>, findings: &mut Findings<'_>) -> Groups {
     groups
 }
 
-fn rule_name(rule: &mut Table<'_>, names: &BTreeSet<String>, findings: &mut Findings<'_>) -> String {
+fn rule_name(
+    rule: &mut Table<'_>,
+    names: &BTreeSet<String>,
+    findings: &mut Findings<'_>,
+) -> String {
     let Some(name) = rule.required_text("name", findings) else {
         return String::new();
     };
     if !is_name(&name.value) {
-        let what = format!("`{}`: a rule's name is lower-case letters, digits and `_`", name.value);
+        let what = format!(
+            "`{}`: a rule's name is lower-case letters, digits and `_`",
+            name.value
+        );
         findings.note(&name.place, what);
     }
     if names.contains(&name.value) {
@@ -214,14 +219,21 @@ fn read_rule(
     let after = table.texts("after", findings);
     afters.extend(after.iter().cloned());
     let tool = tool(&mut table, &plain_names, findings);
-    let say_names = if tool.is_some() { &result_names } else { &plain_names };
+    let say_names = if tool.is_some() {
+        &result_names
+    } else {
+        &plain_names
+    };
     let say = answers(&mut table, "say", say_names, findings);
     let before = answers(&mut table, "before", &plain_names, findings);
     let failed = answers(&mut table, "failed", &result_names, findings);
     if tool.is_none() {
         for key in ["before", "failed", "arguments"] {
             if table.has(key) {
-                findings.note(table.place(), format!("`{key}` needs a `tool` (rule `{name}`)"));
+                findings.note(
+                    table.place(),
+                    format!("`{key}` needs a `tool` (rule `{name}`)"),
+                );
             }
         }
         if say.is_empty() && !table.has("say") {
@@ -240,11 +252,7 @@ fn read_rule(
     }
 }
 
-fn patterns(
-    table: &mut Table<'_>,
-    groups: &Groups,
-    findings: &mut Findings<'_>,
-) -> Vec<Pattern> {
+fn patterns(table: &mut Table<'_>, groups: &Groups, findings: &mut Findings<'_>) -> Vec<Pattern> {
     if !table.has("hear") {
         table.missing("hear", findings);
     }
@@ -285,7 +293,9 @@ fn answers(
     findings: &mut Findings<'_>,
 ) -> Vec<Template> {
     let texts = table.texts(key, findings);
-    let read = texts.iter().filter_map(|text| template(text, names, findings));
+    let read = texts
+        .iter()
+        .filter_map(|text| template(text, names, findings));
     read.collect()
 }
 

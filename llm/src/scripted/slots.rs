@@ -71,7 +71,10 @@ impl Kind {
             Kind::Digits => digits(&words),
             Kind::Expression => expression(&words),
             Kind::Name => name(tokens),
-            Kind::Word => words.first().filter(|w| w.len() > 1 || numbers::is_figures(w)).map(|_| written(tokens)),
+            Kind::Word => words
+                .first()
+                .filter(|w| w.len() > 1 || numbers::is_figures(w))
+                .map(|_| written(tokens)),
             Kind::Words => Some(written(tokens)).filter(|text| !text.is_empty()),
         }
     }
@@ -89,14 +92,37 @@ fn digits(words: &[&str]) -> Option<String> {
 fn is_operation(word: &str) -> bool {
     matches!(
         word,
-        "plus" | "minus" | "times" | "divided" | "multiplied" | "percent" | "squared" | "cubed"
-            | "root" | "power" | "over" | "add" | "subtract" | "x"
-            | "+" | "-" | "*" | "/" | "^" | "%" | "×" | "÷" | "\u{2212}"
+        "plus"
+            | "minus"
+            | "times"
+            | "divided"
+            | "multiplied"
+            | "percent"
+            | "squared"
+            | "cubed"
+            | "root"
+            | "power"
+            | "over"
+            | "add"
+            | "subtract"
+            | "x"
+            | "+"
+            | "-"
+            | "*"
+            | "/"
+            | "^"
+            | "%"
+            | "×"
+            | "÷"
+            | "\u{2212}"
     )
 }
 
 fn is_joint(word: &str) -> bool {
-    matches!(word, "and" | "by" | "to" | "the" | "of" | "square" | "point" | "(" | ")")
+    matches!(
+        word,
+        "and" | "by" | "to" | "the" | "of" | "square" | "point" | "(" | ")"
+    )
 }
 
 /// Numbers and operations, beginning and ending with one that can.
@@ -106,7 +132,9 @@ fn expression(words: &[&str]) -> Option<String> {
     let mut mended = Vec::with_capacity(words.len());
     for (i, word) in words.iter().enumerate() {
         let edge = i == 0 || i + 1 == words.len();
-        let beside = i.checked_sub(1).is_some_and(|i| is_operation(words[i]) || words[i] == "by")
+        let beside = i
+            .checked_sub(1)
+            .is_some_and(|i| is_operation(words[i]) || words[i] == "by")
             || words.get(i + 1).is_some_and(|next| is_operation(next));
         if numbers::is_number_word(word) {
             n_numbers += 1;
@@ -125,8 +153,10 @@ fn expression(words: &[&str]) -> Option<String> {
         }
     }
     let (first, last) = (*mended.first()?, *mended.last()?);
-    let begins = numbers::is_number_word(first) || matches!(first, "minus" | "-" | "(" | "square" | "point" | "the");
-    let ends = numbers::is_number_word(last) || matches!(last, ")" | "squared" | "cubed" | "percent" | "%");
+    let begins = numbers::is_number_word(first)
+        || matches!(first, "minus" | "-" | "(" | "square" | "point" | "the");
+    let ends = numbers::is_number_word(last)
+        || matches!(last, ")" | "squared" | "cubed" | "percent" | "%");
     (n_numbers > 0 && n_operations > 0 && begins && ends).then(|| mended.join(" "))
 }
 
@@ -175,12 +205,24 @@ mod tests {
             (Kind::Digits, "four to seven", Some("427")),
             (Kind::Digits, "to", None),
             (Kind::Digits, "a hundred", None),
-            (Kind::Expression, "twelve plus thirty", Some("twelve plus thirty")),
+            (
+                Kind::Expression,
+                "twelve plus thirty",
+                Some("twelve plus thirty"),
+            ),
             (Kind::Expression, "12+30", Some("12 + 30")),
             (Kind::Expression, "to plus for", Some("two plus four")),
             (Kind::Expression, "seven times a", Some("seven times eight")),
-            (Kind::Expression, "twenty percent of fifty", Some("twenty percent of fifty")),
-            (Kind::Expression, "the square root of nine", Some("the square root of nine")),
+            (
+                Kind::Expression,
+                "twenty percent of fifty",
+                Some("twenty percent of fifty"),
+            ),
+            (
+                Kind::Expression,
+                "the square root of nine",
+                Some("the square root of nine"),
+            ),
             (Kind::Expression, "twelve", None),
             (Kind::Expression, "three times a day", None),
             (Kind::Name, "peter o'brien", Some("Peter O'brien")),

@@ -67,8 +67,9 @@ fn spec(name: &str, runs: ToolRuns) -> ToolSpec {
     ToolSpec {
         name: name.into(),
         description: String::new(),
-        parameters: r#"{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}"#
-            .into(),
+        parameters:
+            r#"{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}"#
+                .into(),
         runs,
     }
 }
@@ -126,7 +127,13 @@ fn consecutive_messages_of_the_caller_are_one() {
 fn answers_take_turns_and_do_not_repeat_themselves() {
     let again = ["u: hello", "a: Hello, I am Vera.", "u: hello"];
     assert_eq!(say(&again), "Hello again.");
-    let later = ["u: hello", "a: Hello, I am", "u: xyzzy", "a: Pardon?", "u: hello"];
+    let later = [
+        "u: hello",
+        "a: Hello, I am",
+        "u: xyzzy",
+        "a: Pardon?",
+        "u: hello",
+    ];
     assert_eq!(say(&later), "Hello again.", "cut short counts as said");
 }
 
@@ -134,7 +141,13 @@ fn answers_take_turns_and_do_not_repeat_themselves() {
 fn a_second_misunderstanding_is_answered_differently() {
     let twice = ["u: qwertz", "a: Pardon?", "u: uiop asdf"];
     assert_eq!(say(&twice), "I still do not follow.");
-    let between = ["u: qwertz", "a: Pardon?", "u: hello", "a: Hello again.", "u: uiop"];
+    let between = [
+        "u: qwertz",
+        "a: Pardon?",
+        "u: hello",
+        "a: Hello again.",
+        "u: uiop",
+    ];
     assert_eq!(say(&between), "Pardon?");
 }
 
@@ -228,7 +241,10 @@ fn a_clients_tool_is_called_when_its_name_is_said_or_it_must_be() {
 #[test]
 fn asked_to_speak_without_a_question_it_listens() {
     assert_eq!(say(&["s: be kind"]), "I am listening.");
-    assert_eq!(say(&["u: hello", "a: Hello, I am Vera."]), "I am listening.");
+    assert_eq!(
+        say(&["u: hello", "a: Hello, I am Vera."]),
+        "I am listening."
+    );
 }
 
 #[test]
@@ -254,7 +270,9 @@ after = ["b"]
 before = ["y"]
 colour = "red"
 "#;
-    let found = Script::parse("s.toml", text, "Vera").unwrap_err().to_string();
+    let found = Script::parse("s.toml", text, "Vera")
+        .unwrap_err()
+        .to_string();
     let expected = [
         "s.toml:1: `script.tool_failed` is missing",
         "s.toml:2: `script.sure` must be between 0.3 and 1, not 2",
@@ -309,7 +327,13 @@ async fn a_reply_keeps_to_its_limit_and_says_so() {
     asked.max_tokens = Some(2);
     let pieces = served(asked).await;
     assert_eq!(pieces[0], ReplyPiece::Text("Hello, I".into()));
-    assert!(matches!(pieces[1], ReplyPiece::End(ReplyEnd { cut_short: true, .. })));
+    assert!(matches!(
+        pieces[1],
+        ReplyPiece::End(ReplyEnd {
+            cut_short: true,
+            ..
+        })
+    ));
 }
 
 #[tokio::test]

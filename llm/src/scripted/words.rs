@@ -49,9 +49,10 @@ pub fn weight(word: &str) -> f32 {
 const SMALL: [&str; 66] = [
     "a", "an", "the", "is", "are", "was", "were", "be", "been", "am", "it", "its", "this", "that",
     "these", "those", "there", "here", "of", "to", "in", "on", "at", "by", "for", "from", "with",
-    "and", "or", "but", "so", "if", "then", "i", "me", "my", "we", "us", "our", "he", "she", "they",
-    "do", "does", "did", "can", "could", "will", "would", "shall", "should", "may", "have", "has",
-    "had", "please", "well", "okay", "ok", "just", "now", "some", "any", "like", "want", "let",
+    "and", "or", "but", "so", "if", "then", "i", "me", "my", "we", "us", "our", "he", "she",
+    "they", "do", "does", "did", "can", "could", "will", "would", "shall", "should", "may", "have",
+    "has", "had", "please", "well", "okay", "ok", "just", "now", "some", "any", "like", "want",
+    "let",
 ];
 
 /// Sounds of hesitation, which are no words.
@@ -65,7 +66,11 @@ fn push(tokens: &mut Vec<Token>, piece: &str) {
     for (i, word) in expand(&lower).into_iter().enumerate() {
         tokens.push(Token {
             word: Word::new(word),
-            written: if i == 0 { piece.to_owned() } else { String::new() },
+            written: if i == 0 {
+                piece.to_owned()
+            } else {
+                String::new()
+            },
         });
     }
 }
@@ -79,11 +84,10 @@ fn pieces(chunk: &str) -> Vec<String> {
     for (i, &c) in chars.iter().enumerate() {
         let before = i.checked_sub(1).map(|i| chars[i]);
         let next = chars.get(i + 1).copied();
-        let digits_around = before.is_some_and(|c| c.is_ascii_digit())
-            && next.is_some_and(|c| c.is_ascii_digit());
-        if c.is_alphanumeric() || (c == '.' && digits_around) {
-            piece.push(c);
-        } else if c == '\'' && !piece.is_empty() && next.is_some_and(char::is_alphabetic) {
+        let digits_around =
+            before.is_some_and(|c| c.is_ascii_digit()) && next.is_some_and(|c| c.is_ascii_digit());
+        let apostrophe = c == '\'' && !piece.is_empty() && next.is_some_and(char::is_alphabetic);
+        if c.is_alphanumeric() || apostrophe || (c == '.' && digits_around) {
             piece.push(c);
         } else if c == ',' && digits_around && thousands(&chars[i + 1..]) {
             // "1,000" is one number.

@@ -49,5 +49,9 @@ fn errors_of_form_do_not_hide_errors_of_content() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let found = read_file(Path::new("no/such.toml")).unwrap_err();
-    assert!(found.to_string().starts_with("no/such.toml: cannot be read"));
+    assert!(
+        found
+            .to_string()
+            .starts_with("no/such.toml: cannot be read")
+    );
 }

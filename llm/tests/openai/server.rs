@@ -19,7 +19,7 @@ use axum::{
     serve::ListenerExt,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
 
 /// One prepared answer.
 #[derive(Clone, Debug)]
@@ -62,7 +62,10 @@ impl Answer {
     /// Every byte a piece.
     pub fn byte_by_byte(&mut self) {
         let body = self.chunks.concat();
-        self.chunks = body.into_iter().map(|byte| Bytes::from(vec![byte])).collect();
+        self.chunks = body
+            .into_iter()
+            .map(|byte| Bytes::from(vec![byte]))
+            .collect();
     }
 }
 
@@ -110,7 +113,7 @@ pub struct Server {
     pub closed: Arc<AtomicUsize>,
     /// Connections taken.
     pub connections: Arc<AtomicUsize>,
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
 }
 
 #[derive(Default)]
@@ -134,7 +137,8 @@ impl Server {
             counter.fetch_add(1, Ordering::SeqCst);
         });
         let router = Router::new().fallback(answer).with_state(state.clone());
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let mut task = JoinSet::new();
+        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             port,
             closed: state.closed.clone(),
@@ -179,9 +183,8 @@ impl Server {
     }
 
     /// Ends it; its port then refuses connections.
-    pub async fn stop(self) {
-        self.task.abort();
-        let _ = self.task.await;
+    pub async fn stop(mut self) {
+        self.task.shutdown().await;
     }
 }
 
@@ -207,38 +210,39 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Counts itself when dropped before the body's end.
-struct Watch {
-    state: Arc<Shared>,
-    whole: bool,
+/// Counts itself when dropped before the body's end, which empties it.
+struct Watch(Option<Arc<Shared>>);
+
+impl Watch {
+    fn finish(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if !self.whole {
-            self.state.closed.fetch_add(1, Ordering::SeqCst);
-            self.state.changed.notify_waiters();
+        if let Some(state) = self.0.take() {
+            state.closed.fetch_add(1, Ordering::SeqCst);
+            state.changed.notify_waiters();
         }
     }
 }
 
 fn stream(answer: Answer, state: Arc<Shared>) -> Body {
-    let watch = Watch {
-        state,
-        whole: false,
-    };
+    let watch = Watch(Some(state));
     let chunks = VecDeque::from(answer.chunks);
-    let steps = futures::stream::unfold((chunks, watch), move |(mut chunks, mut watch)| async move {
-        // One piece at a time reaches the network by itself.
-        tokio::task::yield_now().await;
-        match chunks.pop_front() {
-            Some(chunk) => Some((Ok::<_, Infallible>(chunk), (chunks, watch))),
-            None if answer.then_hang => std::future::pending().await,
-            None => {
-                watch.whole = true;
-                None
+    let steps =
+        futures::stream::unfold((chunks, watch), move |(mut chunks, mut watch)| async move {
+            // One piece at a time reaches the network by itself.
+            tokio::task::yield_now().await;
+            match chunks.pop_front() {
+                Some(chunk) => Some((Ok::<_, Infallible>(chunk), (chunks, watch))),
+                None if answer.then_hang => std::future::pending().await,
+                None => {
+                    watch.finish();
+                    None
+                }
             }
-        }
-    });
+        });
     Body::from_stream(steps)
 }

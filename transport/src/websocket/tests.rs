@@ -334,6 +334,26 @@ async fn a_frame_too_long_is_answered_and_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_much_at_once_is_answered() {
+    let daemon = daemon(|_| {}).await;
+    let mut client = connect(&daemon, "model=m").await;
+    let ask = json!({"type": "conversation.item.retrieve", "item_id": "x"}).to_string();
+    for _ in 0..5_000 {
+        client
+            .socket
+            .feed(Message::text(ask.clone()))
+            .await
+            .unwrap();
+    }
+    client.socket.flush().await.unwrap();
+    for _ in 0..5_000 {
+        let answer = client.next().await;
+        assert_eq!(answer["error"]["code"], "item_retrieve_invalid_item_id");
+    }
+    assert!(client.answers().await);
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected() {
     let daemon = daemon(|doors| doors.websocket.write_within = Duration::from_millis(200)).await;
     let mut other = connect(&daemon, "model=m").await;
