@@ -127,7 +127,9 @@ mod tests {
     fn vowel(pitch: f32, samples: usize) -> Vec<f32> {
         let formant = |t: f32| (TAU * 700.0 * t).sin() * (-t * 300.0).exp();
         let time = |n: usize| n as f32 / 16_000.0;
-        (0..samples).map(|n| 0.3 * formant(time(n) % (1.0 / pitch))).collect()
+        (0..samples)
+            .map(|n| 0.3 * formant(time(n) % (1.0 / pitch)))
+            .collect()
     }
 
     #[test]
@@ -159,7 +161,10 @@ mod tests {
 
     #[test]
     fn words_have_the_length_of_words() {
-        let heard = |word: &str, frames| Segment { word: word.into(), frames };
+        let heard = |word: &str, frames| Segment {
+            word: word.into(),
+            frames,
+        };
         assert!(is_speech(20, &[heard("<s>", 30), heard("yes", 40)]));
         assert!(!is_speech(20, &[heard("if", 290)]));
         assert!(!is_speech(3, &[heard("yes", 40)]));

@@ -145,7 +145,8 @@ impl Decoder {
             let raw = NonNull::new(raw).ok_or_else(refused)?;
             let features = ps_get_feat(raw.as_ptr());
             let normaliser = features.as_ref().and_then(|f| NonNull::new(f.normaliser));
-            let Some(normaliser) = normaliser.filter(|n| n.as_ref().length as usize == COEFFICIENTS)
+            let Some(normaliser) =
+                normaliser.filter(|n| n.as_ref().length as usize == COEFFICIENTS)
             else {
                 ps_free(raw.as_ptr());
                 return Err(refused());

@@ -38,7 +38,11 @@ impl VoiceActivityDetector for Earshot {
         self.window.fill(0.0);
         for (to, from) in self.window.iter_mut().zip(samples) {
             // The network keeps state, so a single NaN would deafen it for good.
-            *to = if from.is_finite() { from.clamp(-1.0, 1.0) } else { 0.0 };
+            *to = if from.is_finite() {
+                from.clamp(-1.0, 1.0)
+            } else {
+                0.0
+            };
         }
         SpeechProbability(self.detector.predict_f32(&self.window))
     }

@@ -48,16 +48,32 @@ pub fn likeness(a: &Word, b: &Word) -> f32 {
         let same = a.key == b.key && !a.key.is_empty();
         return if same { 0.8 } else { 0.0 };
     }
+    let distance = sound_distance(&a.key, &b.key);
+    // Most pairs are so unlike that letters cannot help; this spares half the work.
+    if distance > 0.75 {
+        return 0.0;
+    }
     let letters = 1.0 - as_f32(edits(a.text.as_bytes(), b.text.as_bytes())) / as_f32(long);
     // Classes of sounds are coarse ("robot" is "repeat" in them): the letters have a say too.
-    let sounds = 0.8 * (1.0 - sound_distance(&a.key, &b.key)) + 0.2 * letters;
+    let sounds = 0.8 * (1.0 - distance) + 0.2 * letters;
     let alike = letters.max(0.95 * sounds);
     if alike < ALIKE { 0.0 } else { alike }
 }
 
 /// Letters to change, add or drop to make one word of the other.
 pub fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    // Words fit on the stack: this runs thousands of times for every reply.
+    let mut near = [0; LONGEST + 1];
+    let mut far = Vec::new();
+    let row = if b.len() <= LONGEST {
+        &mut near[..=b.len()]
+    } else {
+        far.resize(b.len() + 1, 0);
+        &mut far[..]
+    };
+    for (j, cell) in row.iter_mut().enumerate() {
+        *cell = j;
+    }
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;

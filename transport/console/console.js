@@ -38,6 +38,7 @@ let catalogue = { personas: [], voices: [] };
 const QUIET = { userSpeaks: false, awaits: false, replying: false, sounding: false, held: false };
 const now = { ...QUIET };
 let awaiting = 0;
+let asked = false;
 
 // The state, in words
 
@@ -71,6 +72,7 @@ function showCall() {
 function awaitReply(waits) {
   clearTimeout(awaiting);
   now.awaits = waits;
+  asked ||= waits;
   if (waits) awaiting = setTimeout(() => (awaitReply(false), showCall()), THINKING_MS);
 }
 
@@ -94,6 +96,8 @@ const HEARD = {
   "voiced.reply.resumed": () => (now.held = false),
   "voiced.reply.ended": () => ((now.held = false), (now.replying = false), (now.sounding = false)),
   "voiced.turn.timed": (event) => {
+    // A greeting answers nobody.
+    if (!asked) return;
     waterfall.take(event);
     conversation.timed(event.response_id, event.heard_ms);
     if (event.heard_ms) score.mark("answer", event.heard_ms);
@@ -131,6 +135,7 @@ async function talk(withMicrophone) {
   Object.assign(now, QUIET);
   conversation.newCall();
   waterfall.clear();
+  asked = false;
   let track = null;
   const mine = new Call(sessionStorage.getItem("voiced.key"), {
     event: heard,

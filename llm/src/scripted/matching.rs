@@ -194,7 +194,10 @@ fn collect_steps(elements: &[Element], said: &Said<'_>, j: usize, steps: &mut Ve
         Part::Slot { kind, .. } => {
             let longest = kind.longest().min(said.tokens.len() - j);
             for n in 1..=longest {
-                if kind.capture(&said.tokens[j..j + n]).is_none() {
+                if !kind.may_hold(&said.tokens[j + n - 1].word.text) {
+                    break;
+                }
+                if !kind.takes(&said.tokens[j..j + n]) {
                     continue;
                 }
                 // What fits any words explains little.
@@ -249,29 +252,8 @@ fn run_together_step(elements: &[Element], said: &Said<'_>, j: usize, steps: &mu
     let [first, second, ..] = elements else {
         return;
     };
-    let (Part::Phrases(a), Part::Phrases(b)) = (&first.part, &second.part) else {
-        return;
-    };
-    let ([a], [b]) = (a.as_slice(), b.as_slice()) else {
-        return;
-    };
-    let ([a], [b]) = (a.as_slice(), b.as_slice()) else {
-        return;
-    };
-    // Short words run together with anything.
-    if first.optional
-        || second.optional
-        || first.must
-        || second.must
-        || a.text.len() + b.text.len() < 6
-    {
-        return;
-    }
     let heard = &said.tokens[j].word;
-    if heard.text.len() <= a.text.len() {
-        return;
-    }
-    let like = alike(&a.joined(b), heard);
+    let like = (first.run_together.as_ref()).map_or(0.0, |joined| alike(joined, heard));
     if like > 0.0 {
         steps.push(Step {
             elements: 2,

@@ -36,6 +36,8 @@ pub struct Element {
     pub must: bool,
     /// The price of missing it.
     pub weight: f32,
+    /// This word and the next run together, where they may be heard so.
+    pub run_together: Option<Word>,
 }
 
 /// What belongs at one place of a pattern.
@@ -85,6 +87,7 @@ impl Pattern {
         if mistakes.is_empty() && !elements.iter().any(|element| !element.optional) {
             mistakes.push("at least one word must not be optional".to_owned());
         }
+        run_together(&mut elements);
         mistakes.extend(slot_mistakes(&elements));
         if mistakes.is_empty() {
             Ok(Pattern { elements, total })
@@ -99,6 +102,33 @@ impl Pattern {
             Part::Slot { name, .. } => Some((name.as_str(), !e.optional)),
             Part::Phrases(_) => None,
         })
+    }
+}
+
+/// Recognisers hear "timers" for "time is". Not where a word decides or may be missing, nor where
+/// both are so short that they run together with anything.
+fn run_together(elements: &mut [Element]) {
+    for i in 1..elements.len() {
+        let joined = match (elements[i - 1].plain_word(), elements[i].plain_word()) {
+            (Some(a), Some(b)) if a.text.len() + b.text.len() >= 6 => a.joined(b),
+            _ => continue,
+        };
+        elements[i - 1].run_together = Some(joined);
+    }
+}
+
+impl Element {
+    fn plain_word(&self) -> Option<&Word> {
+        match &self.part {
+            Part::Phrases(phrases) if !self.optional && !self.must => match phrases.as_slice() {
+                [phrase] => match phrase.as_slice() {
+                    [word] => Some(word),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 
@@ -178,6 +208,7 @@ fn element(phrases: Vec<Vec<String>>, optional: bool, must: bool) -> Element {
         optional,
         must,
         weight,
+        run_together: None,
     }
 }
 
@@ -210,6 +241,7 @@ fn parse_slot(text: &str, optional: bool) -> Result<Element, String> {
         },
         optional,
         must: !optional,
+        run_together: None,
     })
 }
 

@@ -58,6 +58,34 @@ impl Kind {
         }
     }
 
+    /// Whether a word can be part of one at all: a stretch ends before the first that cannot.
+    pub fn may_hold(self, word: &str) -> bool {
+        match self {
+            Kind::Number => {
+                numbers::is_number_word(word)
+                    || matches!(word, "and" | "a" | "point" | "minus" | "negative")
+            }
+            Kind::Digits => numbers::is_digit_word(word) || matches!(word, "and" | "a"),
+            Kind::Expression => {
+                numbers::is_number_word(word)
+                    || is_operation(word)
+                    || is_joint(word)
+                    || numbers::misheard(word).is_some()
+            }
+            Kind::Name => weight(word) >= 1.0,
+            Kind::Word | Kind::Words => true,
+        }
+    }
+
+    /// Whether exactly these words are of this kind.
+    pub fn takes(self, tokens: &[Token]) -> bool {
+        match self {
+            // Any words will do, and there are many stretches of them.
+            Kind::Words => tokens.iter().any(|token| !token.written.is_empty()),
+            _ => self.capture(tokens).is_some(),
+        }
+    }
+
     /// What it makes of exactly these words; `None` when they are not of this kind.
     pub fn capture(self, tokens: &[Token]) -> Option<String> {
         let words: Vec<&str> = tokens.iter().map(|t| t.word.text.as_str()).collect();

@@ -1,0 +1,285 @@
+//! One caller's speech, from pre-roll to final.
+//!
+//! The words are searched while they are spoken. As the utterance grows, the mean its cepstra are
+//! normalised with becomes better known; at 1, 2 and 4 seconds, and at the end of a short one, the
+//! search begins anew if the mean moved.
+use std::collections::VecDeque;
+
+use crate::{
+    cepstra::{Cepstrum, Normal, distance},
+    credible::{LEAST_VOICED, Voicing, is_speech},
+    sphinx::{Decoder, FrontEnd, MOST_FRAMES},
+};
+
+/// Frames kept while nobody speaks: 400 ms.
+const PRE_ROLL: usize = 40;
+/// Frames searched in a step, and between partials: 100 ms.
+const STRIDE: usize = 10;
+/// When the mean is looked at again, in frames.
+const CHECKPOINTS: [usize; 3] = [100, 200, 400];
+/// An utterance up to this long is searched again at its end: 3 s, which takes at most 0.45 s.
+const SHORT: usize = 300;
+/// How far the mean must have moved for that.
+const MOVED: f32 = 1.5;
+/// Noise mixed into what is heard, as the peak of 16-bit samples: -78 dB. Silence made by machines
+/// is exactly zero, of which no logarithm can be taken.
+const DITHER: i32 = 7;
+
+pub struct Utterance {
+    front_end: FrontEnd,
+    voicing: Voicing,
+    dither: u32,
+    /// Frames of the utterance, or the pre-roll.
+    frames: VecDeque<Cepstrum>,
+    voiced: VecDeque<bool>,
+    normal: Normal,
+    state: State,
+    search: Option<Search>,
+    partial: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nobody speaks.
+    Idle,
+    /// Somebody speaks.
+    Hearing,
+    /// A final is due.
+    Finishing,
+}
+
+struct Search {
+    decoder: Decoder,
+    mean: Cepstrum,
+    /// Frames searched with it.
+    done: usize,
+    /// Frames known when the mean was looked at last.
+    checked: usize,
+    /// Frames when the words were looked at last.
+    told: usize,
+}
+
+/// What a step did.
+pub enum Step {
+    /// Searched on, nothing new.
+    Searched,
+    /// New words.
+    Partial(String),
+    /// The final words, and the decoder that is not needed any more.
+    Final(String, Option<Decoder>),
+}
+
+impl Utterance {
+    pub fn new(front_end: FrontEnd) -> Self {
+        Self {
+            front_end,
+            voicing: Voicing::new(),
+            dither: 1,
+            frames: VecDeque::new(),
+            voiced: VecDeque::new(),
+            normal: Normal::new(),
+            state: State::Idle,
+            search: None,
+            partial: String::new(),
+        }
+    }
+
+    /// Forgets everything, the caller included.
+    pub fn reset(&mut self) -> Option<Decoder> {
+        let decoder = self.discard();
+        self.front_end.restart();
+        self.voicing = Voicing::new();
+        self.dither = 1;
+        self.frames.clear();
+        self.voiced.clear();
+        self.normal = Normal::new();
+        decoder
+    }
+
+    /// Forgets the utterance.
+    pub fn discard(&mut self) -> Option<Decoder> {
+        self.rest(false)
+    }
+
+    pub fn is_finishing(&self) -> bool {
+        self.state == State::Finishing
+    }
+
+    /// Takes in audio at 16 kHz.
+    pub fn hear(&mut self, samples: &[f32]) {
+        let clean: Vec<f32> = samples
+            .iter()
+            .map(|s| {
+                if s.is_finite() {
+                    s.clamp(-1.0, 1.0)
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let dithered: Vec<i16> = clean.iter().map(|s| self.dithered(*s)).collect();
+        let mut frames = Vec::new();
+        self.front_end.process(&dithered, &mut frames);
+        let mut voiced = Vec::new();
+        self.voicing.push(&clean, &mut voiced);
+        if self.state == State::Idle {
+            self.frames.extend(frames);
+            self.voiced.extend(voiced);
+            keep_last(&mut self.frames, PRE_ROLL);
+            keep_last(&mut self.voiced, PRE_ROLL);
+            return;
+        }
+        for frame in frames {
+            // Longer than any turn: the pipeline takes one at a minute.
+            if self.frames.len() < MOST_FRAMES {
+                self.normal.add(&frame);
+                self.frames.push_back(frame);
+            }
+        }
+        if self.voiced.len() < MOST_FRAMES {
+            self.voiced.extend(voiced);
+        }
+    }
+
+    /// Somebody began to speak, in the pre-roll.
+    pub fn begin(&mut self) {
+        if self.state == State::Idle {
+            self.state = State::Hearing;
+            for frame in &self.frames {
+                self.normal.add(frame);
+            }
+        }
+    }
+
+    /// A final is wanted.
+    pub fn finish(&mut self) {
+        self.state = State::Finishing;
+    }
+
+    /// Whether a step would do anything.
+    pub fn has_work(&self) -> bool {
+        match self.state {
+            State::Idle => false,
+            State::Hearing => self.frames.len() >= self.searched() + STRIDE,
+            State::Finishing => true,
+        }
+    }
+
+    /// Whether a step needs a decoder first.
+    pub fn needs_decoder(&self) -> bool {
+        self.search.is_none() && self.may_be_speech()
+    }
+
+    /// Takes a decoder for this utterance.
+    pub fn lend(&mut self, mut decoder: Decoder) {
+        let mean = self.normal.mean();
+        decoder.begin(&mean);
+        self.search = Some(Search {
+            decoder,
+            mean,
+            done: 0,
+            checked: self.frames.len(),
+            told: 0,
+        });
+    }
+
+    /// Searches on, by at most 100 ms.
+    pub fn step(&mut self) -> Step {
+        let finishing = self.state == State::Finishing;
+        let Some(search) = &mut self.search else {
+            // A sound without a voice: nothing was said.
+            return if finishing {
+                Step::Final(String::new(), self.rest(false))
+            } else {
+                // Looked at; what comes may be speech.
+                Step::Searched
+            };
+        };
+        search.reconsider(&self.normal, self.frames.len(), finishing);
+        let until = self.frames.len().min(search.done + STRIDE);
+        if search.done < until {
+            let stride: Vec<Cepstrum> = self.frames.range(search.done..until).copied().collect();
+            search.decoder.search(&stride);
+            search.done = until;
+        }
+        let caught_up = search.done + STRIDE > self.frames.len();
+        if finishing && search.done == self.frames.len() {
+            let voiced = self.voiced.iter().filter(|voiced| **voiced).count();
+            let (words, segments) = search.decoder.finish();
+            let speech = is_speech(voiced, &segments);
+            let words = if speech { words } else { String::new() };
+            return Step::Final(words, self.rest(speech));
+        }
+        if !finishing && caught_up && search.done >= search.told + STRIDE {
+            search.told = search.done;
+            let words = search.decoder.words();
+            if words != self.partial && !words.is_empty() {
+                self.partial.clone_from(&words);
+                return Step::Partial(words);
+            }
+        }
+        Step::Searched
+    }
+
+    /// Frames that need no search: those that were, or all while there is no voice in them.
+    fn searched(&self) -> usize {
+        match &self.search {
+            Some(search) => search.done,
+            None if self.may_be_speech() => 0,
+            None => self.frames.len(),
+        }
+    }
+
+    fn may_be_speech(&self) -> bool {
+        self.state != State::Idle
+            && self.voiced.iter().filter(|voiced| **voiced).count() >= LEAST_VOICED
+    }
+
+    /// Back to waiting for speech; what was heard last is the next pre-roll.
+    fn rest(&mut self, was_speech: bool) -> Option<Decoder> {
+        self.normal.finish(was_speech);
+        self.state = State::Idle;
+        self.partial.clear();
+        // Speech that ended must not be heard twice, so nothing is kept of an utterance.
+        self.frames.clear();
+        self.voiced.clear();
+        self.search.take().map(|search| search.decoder)
+    }
+
+    fn dithered(&mut self, sample: f32) -> i16 {
+        self.dither = self
+            .dither
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let noise = (self.dither >> 16) as i32 % (2 * DITHER + 1) - DITHER;
+        let value = (sample * 32_767.0) as i32 + noise;
+        value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+    }
+}
+
+impl Search {
+    /// Begins anew with a better mean, if it is time to and the mean moved.
+    fn reconsider(&mut self, normal: &Normal, frames: usize, finishing: bool) {
+        let checkpoint = |at: &usize| self.checked < *at && *at <= frames;
+        let due = if finishing {
+            frames <= SHORT && self.checked < frames
+        } else {
+            CHECKPOINTS.iter().any(checkpoint)
+        };
+        if !due {
+            return;
+        }
+        self.checked = frames;
+        let mean = normal.mean();
+        if distance(&self.mean, &mean) > MOVED {
+            self.decoder.begin(&mean);
+            self.mean = mean;
+            self.done = 0;
+        }
+    }
+}
+
+fn keep_last<T>(queue: &mut VecDeque<T>, most: usize) {
+    let old = queue.len().saturating_sub(most);
+    queue.drain(..old);
+}
