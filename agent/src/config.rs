@@ -166,10 +166,10 @@ pub enum EarEngine {
         /// The folder.
         model: PathBuf,
     },
-    /// One that hears these, one after another.
+    /// One that hears these words in every utterance.
     Scripted {
-        /// One entry an utterance.
-        utterances: Vec<String>,
+        /// The words.
+        words: String,
     },
 }
 

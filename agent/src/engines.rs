@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
+use voiced_asr::{embedded::EmbeddedOptions, scripted::ScriptedEar, vad::Earshot};
 use voiced_core::engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech};
 use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
@@ -100,12 +101,13 @@ impl Engines {
 
 fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
     let client = match &ear.engine {
-        EarEngine::PocketSphinx { model: _ } => {
-            worker::spawn("ear", ScriptedEar::new(ear.rows, vec!["one two".into()]))
+        EarEngine::PocketSphinx { model } => {
+            let options = EmbeddedOptions {
+                model: Some(model.clone()),
+            };
+            worker::spawn("ear", voiced_asr::embedded::Embedded::new(ear.rows, &options)?)
         }
-        EarEngine::Scripted { utterances } => {
-            worker::spawn("ear", ScriptedEar::new(ear.rows, utterances.clone()))
-        }
+        EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
     };
     client.context("cannot start the recogniser's thread")
 }
@@ -136,7 +138,7 @@ async fn mind(mind: &Mind) -> anyhow::Result<Option<EngineClient<Prompt, ReplyPi
 
 /// Voice activity, one detector per call.
 pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
-    Arc::new(|| Box::new(Energy))
+    Arc::new(|| Box::new(Earshot::new()))
 }
 
 /// End of turn, one detector per call.

@@ -206,7 +206,11 @@ impl Dialect {
                 item,
                 previous,
                 spoken,
-            } => self.reply_started(epoch, item, previous, spoken),
+                asked,
+            } => {
+                let overrides = asked.and_then(|id| self.asked.reply_of(id));
+                self.reply_started(epoch, item, previous, spoken, overrides);
+            }
             CallEvent::ReplyText { epoch, text } => self.reply_text(epoch, &text),
             CallEvent::ToolCalled {
                 epoch,

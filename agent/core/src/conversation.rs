@@ -25,7 +25,8 @@ use crate::{
     history::{Content, History},
     time::SessionTime,
     turn::{
-        Action, CallEvent, EndReason, ItemId, ReplyOptions, ReplyOutcome, Role, TurnEvent, TurnMode,
+        Action, CallEvent, EndReason, ItemId, Refusal, ReplyOptions, ReplyOutcome, Role, TurnEvent,
+        TurnMode,
     },
 };
 use hearing::Hearing;
@@ -77,6 +78,8 @@ pub struct Conversation {
     hearing: Hearing,
     commit: Option<Commit>,
     reply: Option<Reply>,
+    /// Asked for while the reply before it is still being said.
+    queued: Option<ReplyOptions>,
     /// When the reply, if any, has failed unless it makes progress.
     reply_by: SessionTime,
     is_held: bool,
@@ -100,6 +103,7 @@ impl Conversation {
             hearing: Hearing::default(),
             commit: None,
             reply: None,
+            queued: None,
             reply_by: SessionTime::default(),
             is_held: false,
             last_final: None,
@@ -337,14 +341,30 @@ impl Conversation {
     /// The caller has the floor: the reply stops, and the words that stopped it begin their turn.
     fn interrupt(&mut self, now: SessionTime) {
         self.announce();
+        self.refuse_queued();
         self.stop_reply(ReplyOutcome::Interrupted);
         self.after_reply(now);
         self.tell_words();
     }
 
+    /// A caller who speaks is answered in their own time: what was asked for before is not said
+    /// over them.
+    fn refuse_queued(&mut self) {
+        if let Some(id) = self.queued.take().and_then(|options| options.asked) {
+            let refusal = Refusal::ReplyActive;
+            self.tell(CallEvent::Refused { id, refusal });
+        }
+    }
+
     /// Where the conversation stands once no reply is being made.
     fn after_reply(&mut self, now: SessionTime) {
         self.release();
+        if self.hearing.is_loud {
+            self.refuse_queued();
+        }
+        if let Some(options) = self.queued.take() {
+            return self.start_reply(now, now, options);
+        }
         if self.hearing.is_loud && self.is_automatic() {
             self.announce();
             self.phase = Phase::UserSpeaking {
@@ -597,6 +617,7 @@ impl Conversation {
     }
 
     fn end_call(&mut self, reason: EndReason) {
+        self.queued = None;
         self.stop_reply(ReplyOutcome::Interrupted);
         self.phase = Phase::Ended;
         self.commit = None;

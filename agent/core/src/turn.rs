@@ -258,6 +258,8 @@ pub enum Place {
 /// Overrides for one reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplyOptions {
+    /// The command that asked for it; filled in by the conversation.
+    pub asked: Option<CommandId>,
     /// Instead of the session's instructions.
     pub instructions: Option<String>,
     /// Whether it is spoken; `None` is the session's setting.
@@ -507,6 +509,8 @@ pub enum CallEvent {
         previous: Option<ItemId>,
         /// Whether it is spoken.
         spoken: bool,
+        /// The `Command::Respond` it answers; `None` when nobody asked by command.
+        asked: Option<CommandId>,
     },
     /// The agent wrote more.
     ReplyText {

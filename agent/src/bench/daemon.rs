@@ -26,7 +26,7 @@ pub struct Daemon {
 /// Settings that make every engine answer at once: what is left is the daemon's own share.
 pub const INSTANT_ENGINES: &[&str] = &[
     "ear.engine=scripted",
-    "ear.scripted.utterances=what is the weather like",
+    "ear.scripted.words=what is the weather like",
     "ear.rows=2000",
     "mind.engine=fixed",
     "mind.rows=4000",

@@ -196,15 +196,9 @@ fn addresses(key: &str, texts: &[String], findings: &mut Findings) -> Vec<IpAddr
 
 fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
     let engine = match raw.engine.as_str() {
-        "scripted" => {
-            if raw.scripted.utterances.is_empty() {
-                let message = "is empty: name at least one utterance";
-                findings.note_at("ear.scripted.utterances", message);
-            }
-            EarEngine::Scripted {
-                utterances: raw.scripted.utterances.clone(),
-            }
-        }
+        "scripted" => EarEngine::Scripted {
+            words: raw.scripted.words.clone(),
+        },
         _ => {
             let model = Path::new(&raw.pocketsphinx.model);
             if let Some(missing) = missing_of_pocketsphinx(model).filter(|_| needs.ear) {

@@ -116,10 +116,10 @@ section! {
 }
 
 section! {
-    /// The recogniser that follows a script.
+    /// The recogniser that hears the same words in every sound.
     EarScripted at "ear.scripted" {
-        /// What it hears, one entry an utterance, from the start again after the last.
-        utterances: Vec<String> = vec!["one two three".into()], Kind::Texts;
+        /// What every utterance is heard as.
+        words: String = "one two three".into(), Kind::Text;
     }
 }
 

@@ -1,6 +1,9 @@
 //! Decoders, lent to rows while somebody speaks. Loading one takes a quarter of a second, which is
 //! done on a thread beside, so that nobody else waits for it.
-use std::thread::{self, JoinHandle};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
 
 use crate::sphinx::{Decoder, FrontEnd, LoadError, Model};
 
@@ -8,10 +11,16 @@ pub struct Pool {
     model: Model,
     idle: Vec<Decoder>,
     /// A decoder on its way.
-    loading: Option<JoinHandle<Result<Decoder, LoadError>>>,
+    loading: Option<Loading>,
     /// Decoders there are, lent and loading ones included, and how many there may be.
     count: usize,
     most: usize,
+}
+
+struct Loading {
+    thread: JoinHandle<()>,
+    /// Filled before the engine's thread is woken.
+    loaded: Arc<Mutex<Option<Result<Decoder, LoadError>>>>,
 }
 
 /// A decoder that was asked for could not be loaded.
@@ -49,24 +58,11 @@ impl Pool {
     /// A decoder, or `None` when all are lent; then one more is loaded if there may be one, and the
     /// calling thread is unparked when it is there.
     pub fn take(&mut self) -> Result<Option<Decoder>, PoolError> {
-        if self.loading.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(thread) = self.loading.take()
-        {
-            let loaded = thread.join().map_err(|_| PoolError::Panicked)?;
-            self.idle.push(loaded?);
-        }
+        self.collect()?;
         let decoder = self.idle.pop();
         // One stays in reserve, so that the next speaker does not wait.
         if self.idle.is_empty() && self.loading.is_none() && self.count < self.most {
-            let model = self.model.clone();
-            let waiting = thread::current();
-            let load = move || {
-                let loaded = Decoder::load(&model);
-                Unpark(waiting).now();
-                loaded
-            };
-            let thread = thread::Builder::new().name("asr-load".into()).spawn(load)?;
-            self.loading = Some(thread);
+            self.loading = Some(self.load_another()?);
             self.count += 1;
         }
         Ok(decoder)
@@ -76,22 +72,46 @@ impl Pool {
     pub fn give_back(&mut self, decoder: Decoder) {
         self.idle.push(decoder);
     }
-}
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        if let Some(thread) = self.loading.take() {
-            // What it loaded, or why it could not, is of no interest any more.
-            let _ = thread.join();
+    fn load_another(&self) -> Result<Loading, PoolError> {
+        let loaded = Arc::new(Mutex::new(None));
+        let (model, place, waiting) = (self.model.clone(), loaded.clone(), thread::current());
+        let load = move || {
+            let decoder = Decoder::load(&model);
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(decoder);
+            waiting.unpark();
+        };
+        let thread = thread::Builder::new().name("asr-load".into()).spawn(load)?;
+        Ok(Loading { thread, loaded })
+    }
+
+    /// Takes in a decoder that was loaded meanwhile.
+    fn collect(&mut self) -> Result<(), PoolError> {
+        let Some(loading) = &self.loading else {
+            return Ok(());
+        };
+        let loaded = loading
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match loaded {
+            Some(decoder) => {
+                self.loading = None;
+                self.idle.push(decoder?);
+                Ok(())
+            }
+            None if loading.thread.is_finished() => Err(PoolError::Panicked),
+            None => Ok(()),
         }
     }
 }
 
-/// Wakes the engine's thread.
-struct Unpark(thread::Thread);
-
-impl Unpark {
-    fn now(self) {
-        self.0.unpark();
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if let Some(loading) = self.loading.take() {
+            // What it loaded, or why it could not, is of no interest any more.
+            let _ = loading.thread.join();
+        }
     }
 }

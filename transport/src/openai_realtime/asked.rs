@@ -72,9 +72,11 @@ impl Asked {
         self.replies.push_back((id, overrides));
     }
 
-    /// The settings of the reply that was asked for first and has not begun.
-    pub fn next_reply(&mut self) -> Option<Overrides> {
-        self.replies.pop_front().map(|(_, overrides)| overrides)
+    /// The settings of the reply that was asked for by `id`. What was asked for before it and has
+    /// not begun never will.
+    pub fn reply_of(&mut self, id: CommandId) -> Option<Overrides> {
+        let at = self.replies.iter().position(|(asked, _)| *asked == id)?;
+        self.replies.drain(..=at).next_back().map(|(_, overrides)| overrides)
     }
 
     /// Whether the client asked to cut `item`; forgets it.

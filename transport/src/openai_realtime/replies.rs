@@ -98,10 +98,11 @@ impl Dialect {
         item: ItemId,
         previous: Option<ItemId>,
         spoken: bool,
+        overrides: Option<Overrides>,
     ) {
         // A reply that was never closed would leave its client waiting for ever.
         self.abandon_reply();
-        let overrides = self.asked.next_reply().unwrap_or(Overrides {
+        let overrides = overrides.unwrap_or(Overrides {
             metadata: Value::Null,
             format: self.session.output_format,
             voice: None,

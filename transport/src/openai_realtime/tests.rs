@@ -76,6 +76,7 @@ fn started(epoch: u64, item: &str, spoken: bool) -> CallEvent {
         item: id(item),
         previous: None,
         spoken,
+        asked: None,
     }
 }
 

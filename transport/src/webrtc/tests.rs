@@ -143,6 +143,7 @@ async fn the_buffer_events_frame_what_is_played() {
             item: "item_2".into(),
             previous: None,
             spoken: true,
+            asked: None,
         })
         .await
         .unwrap();

@@ -40,7 +40,13 @@ impl Conversation {
                 self.on_clear(now);
                 Ok(())
             }
-            Command::Respond(options) => self.on_respond(now, options),
+            Command::Respond(options) => self.on_respond(
+                now,
+                ReplyOptions {
+                    asked: Some(id),
+                    ..options
+                },
+            ),
             Command::Cancel => self.on_cancel(now),
             Command::Configure(settings) => {
                 self.on_configure(now, settings);
@@ -183,8 +189,14 @@ impl Conversation {
     }
 
     fn on_respond(&mut self, now: SessionTime, options: ReplyOptions) -> Result<(), Refusal> {
-        if self.reply.is_some() {
-            return Err(Refusal::ReplyActive);
+        if let Some(reply) = &self.reply {
+            // An answer to the client's tool may come while the agent is still saying that it
+            // will use it: the next reply follows at once.
+            if !reply.awaits_client() || self.queued.is_some() {
+                return Err(Refusal::ReplyActive);
+            }
+            self.queued = Some(options);
+            return Ok(());
         }
         if let Some(commit) = &mut self.commit {
             if commit.respond.is_some() {
@@ -210,6 +222,7 @@ impl Conversation {
 
     fn on_cancel(&mut self, now: SessionTime) -> Result<(), Refusal> {
         if self.reply.is_some() {
+            self.queued = None;
             self.release();
             self.stop_reply(ReplyOutcome::Cancelled);
             self.after_reply(now);

@@ -113,6 +113,7 @@ impl Conversation {
             item: item.clone(),
             previous: self.history.last().cloned(),
             spoken,
+            asked: options.asked,
         });
         let order = ReplyOrder {
             epoch: self.epoch,
@@ -386,6 +387,12 @@ impl Conversation {
 }
 
 impl Reply {
+    /// Whether the client may ask for the next reply already: the model is done with this one and
+    /// left the client a call to answer. What it said may still be sounding.
+    pub fn awaits_client(&self) -> bool {
+        self.is_written && self.this_leg().any(|call| call.runs == ToolRuns::AtClient)
+    }
+
     fn this_leg(&self) -> impl Iterator<Item = &Call> {
         self.calls.iter().filter(|call| call.leg == self.leg)
     }

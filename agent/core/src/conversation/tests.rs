@@ -418,6 +418,21 @@ fn tools_of_the_client_end_the_reply() {
 }
 
 #[test]
+fn the_next_reply_may_be_asked_for_while_the_client_s_tool_is_still_announced() {
+    check_told(
+        "0 type light please \n 10 text e1 I will try. \n 20 call e1 lamp \n 30 end e1
+         40 played e1 480 \n 50 respond \n 60 respond \n 900 last e1",
+        "0 told reply item_0002
+         0 reply e1 leg 0 to 'light please'
+         40 told heard after 40ms
+         60 told refused ReplyActive
+         900 told ended item_0002 Completed 'I will try.'
+         900 told reply item_0004
+         900 reply e2 leg 0 to '(no result yet)'",
+    );
+}
+
+#[test]
 fn the_agent_hangs_up_after_its_last_word() {
     check_told(
         "0 type bye \n 20 call e1 clock \n 30 end e1 \n 40 hang-up e1 clock \n 50 text e1 Goodbye. \n 60 end e1 \n 900 last e1",

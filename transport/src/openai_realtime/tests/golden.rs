@@ -43,6 +43,7 @@ fn a_spoken_turn_and_its_reply() {
                 item: id("a"),
                 previous: Some(id("u")),
                 spoken: true,
+                asked: None,
             },
             text(1, "Well, "),
             text(1, "thanks."),

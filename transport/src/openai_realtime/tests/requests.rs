@@ -60,6 +60,7 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
     assert_eq!(
         commands[1],
         &Command::Respond(ReplyOptions {
+            asked: None,
             instructions: Some("Greet.".into()),
             spoken: Some(false),
             max_tokens: Some(50),
@@ -73,7 +74,13 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
     let seen = tell(
         &mut dialect,
         [
-            started(1, "a", false),
+            CallEvent::ReplyStarted {
+                epoch: Epoch(1),
+                item: id("a"),
+                previous: None,
+                spoken: false,
+                asked: Some(asked.commands[1].0),
+            },
             text(1, "Hello."),
             ended(1, "a", ReplyOutcome::Completed, "Hello.", 6),
         ],
