@@ -10,7 +10,7 @@
 mod pool;
 mod utterance;
 
-use std::{collections::VecDeque, path::PathBuf, thread};
+use std::{path::PathBuf, thread};
 
 use voiced_core::{
     audio::SampleRate,
@@ -18,12 +18,13 @@ use voiced_core::{
 };
 
 pub use crate::sphinx::LoadError;
-use crate::sphinx::{FrontEnd, Model};
+use crate::sphinx::Model;
 use pool::Pool;
 use utterance::{Step, Utterance};
 
-/// Inputs that wait behind a `Finalize`; 8 s of 20 ms frames, far more than a last pass takes.
-const WAITING: usize = 400;
+/// A row takes no more audio while the search is this many frames behind it: 5 s. Its inputs wait
+/// in its own queue.
+const BEHIND: usize = 500;
 
 /// Decoders for each core: one takes a sixth of a core while somebody speaks.
 const DECODERS_PER_CORE: usize = 4;
@@ -49,14 +50,8 @@ pub enum StartError {
 
 /// The engine.
 pub struct Embedded {
-    rows: Vec<Row>,
+    rows: Vec<Utterance>,
     pool: Pool,
-}
-
-struct Row {
-    utterance: Utterance,
-    /// What came after a `Finalize` that is not answered yet.
-    waiting: VecDeque<Hearing>,
 }
 
 impl Embedded {
@@ -66,20 +61,14 @@ impl Embedded {
         let model = Model::find(options.model.as_deref())?;
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
         let pool = Pool::new(model, rows.min(cores * DECODERS_PER_CORE))?;
-        let row = |front_end: FrontEnd| Row {
-            utterance: Utterance::new(front_end),
-            waiting: VecDeque::new(),
-        };
         let rows = (0..rows)
-            .map(|_| pool.front_end().map(row).ok_or(StartError::FrontEnd))
+            .map(|_| pool.front_end().map(Utterance::new).ok_or(StartError::FrontEnd))
             .collect::<Result<_, _>>()?;
         Ok(Self { rows, pool })
     }
 
     fn reset(&mut self, slot: SlotId) {
-        let row = &mut self.rows[slot.0];
-        row.waiting.clear();
-        if let Some(decoder) = row.utterance.reset() {
+        if let Some(decoder) = self.rows[slot.0].reset() {
             self.pool.give_back(decoder);
         }
     }
@@ -105,15 +94,24 @@ impl Engine for Embedded {
             let problem = format!("the recogniser hears at 16000 Hz, not at {rate}");
             return Err(EngineError::bad_input(problem));
         }
-        let row = &mut self.rows[slot.0];
-        if !row.utterance.is_finishing() {
-            row.take(input, &mut self.pool);
-        } else if row.waiting.len() < WAITING {
-            row.waiting.push_back(input);
-        } else {
-            return Err(EngineError::bad_input("too much audio behind a finalize"));
+        let utterance = &mut self.rows[slot.0];
+        match input {
+            Hearing::Audio(frame) => utterance.hear(&frame.samples),
+            Hearing::SpeechStarted => utterance.begin(),
+            Hearing::Finalize => utterance.finish(),
+            Hearing::Discard => {
+                if let Some(decoder) = utterance.discard() {
+                    self.pool.give_back(decoder);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn has_room(&self, slot: SlotId) -> bool {
+        // What comes after a `Finalize` belongs to the next utterance.
+        let utterance = &self.rows[slot.0];
+        !utterance.is_finishing() && utterance.behind() < BEHIND
     }
 
     fn close(&mut self, slot: SlotId) {
@@ -126,18 +124,18 @@ impl Engine for Embedded {
         emit: &mut dyn FnMut(SlotId, Heard),
     ) -> Result<Progress, EngineError> {
         let mut progress = Progress::Idle;
-        for (slot, row) in self.rows.iter_mut().enumerate() {
-            if !ready[slot] || !row.utterance.has_work() {
+        for (slot, utterance) in self.rows.iter_mut().enumerate() {
+            if !ready[slot] || !utterance.has_work() {
                 continue;
             }
-            if row.utterance.needs_decoder() {
+            if utterance.needs_decoder() {
                 match self.pool.take().map_err(EngineError::device)? {
-                    Some(decoder) => row.utterance.lend(decoder),
+                    Some(decoder) => utterance.lend(decoder),
                     None => continue,
                 }
             }
             progress = Progress::Stepped;
-            match row.utterance.step() {
+            match utterance.step() {
                 Step::Searched => {}
                 Step::Partial(words) => emit(SlotId(slot), Heard::Partial(words)),
                 Step::Final(words, decoder) => {
@@ -145,34 +143,9 @@ impl Engine for Embedded {
                         self.pool.give_back(decoder);
                     }
                     emit(SlotId(slot), Heard::Final(words));
-                    row.catch_up(&mut self.pool);
                 }
             }
         }
         Ok(progress)
-    }
-}
-
-impl Row {
-    fn take(&mut self, input: Hearing, pool: &mut Pool) {
-        match input {
-            Hearing::Audio(frame) => self.utterance.hear(&frame.samples),
-            Hearing::SpeechStarted => self.utterance.begin(),
-            Hearing::Finalize => self.utterance.finish(),
-            Hearing::Discard => {
-                if let Some(decoder) = self.utterance.discard() {
-                    pool.give_back(decoder);
-                }
-            }
-        }
-    }
-
-    /// Takes in what waited for the final, up to the next `Finalize`.
-    fn catch_up(&mut self, pool: &mut Pool) {
-        while !self.utterance.is_finishing()
-            && let Some(input) = self.waiting.pop_front()
-        {
-            self.take(input, pool);
-        }
     }
 }

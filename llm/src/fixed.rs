@@ -11,7 +11,7 @@ use voiced_pipeline::{
     remote::serve_by_tasks,
 };
 
-use crate::pieces::{first_words, n_words, pieces};
+use crate::pieces::{first_words, joint, n_words, pieces};
 
 /// What is said to every prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,14 @@ pub(crate) async fn write(
 ) {
     let most = prompt.max_tokens.map_or(usize::MAX, |most| most as usize);
     let (text, cut_short) = first_words(text, most);
+    let joined;
+    let text = match joint(prompt) {
+        blank @ " " if !text.is_empty() => {
+            joined = format!("{blank}{text}");
+            joined.as_str()
+        }
+        _ => text,
+    };
     let send = async |piece: ReplyPiece| {
         if !pace.is_zero() {
             tokio::select! {

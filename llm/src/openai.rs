@@ -34,6 +34,7 @@ use voiced_pipeline::{
 pub use failure::Failure;
 pub use settings::{LimitName, OpenAiError, OpenAiSettings, Secret};
 
+use crate::pieces::joint;
 use assembly::Assembly;
 use settings::{Checked, check};
 use sse::Events;
@@ -145,7 +146,7 @@ impl OpenAi {
         let body = Bytes::from(request::body(&self.settings, prompt).to_string());
         let mut wait = FIRST_WAIT;
         for attempt in 1..=self.settings.attempts {
-            let (failure, wrote) = match self.attempt(body.clone(), row).await {
+            let (failure, wrote) = match self.attempt(body.clone(), joint(prompt), row).await {
                 Ok(()) => return,
                 Err(failed) => failed,
             };
@@ -165,20 +166,23 @@ impl OpenAi {
         }
     }
 
-    /// One request. An error says whether something had been written by then.
+    /// One request. An error says whether something had been written by then. `joint` goes before
+    /// the first text.
     async fn attempt(
         &self,
         body: Bytes,
+        joint: &str,
         row: &Row<Prompt, ReplyPiece>,
     ) -> Result<(), (Failure, bool)> {
         let mut wrote = false;
-        let written = self.request(body, row, &mut wrote).await;
+        let written = self.request(body, joint, row, &mut wrote).await;
         written.map_err(|failure| (failure, wrote))
     }
 
     async fn request(
         &self,
         body: Bytes,
+        joint: &str,
         row: &Row<Prompt, ReplyPiece>,
         wrote: &mut bool,
     ) -> Result<(), Failure> {
@@ -189,6 +193,9 @@ impl OpenAi {
         let next = self.settings.next_token_within;
         loop {
             if !text.is_empty() {
+                if !*wrote && !text.starts_with(char::is_whitespace) {
+                    text.insert_str(0, joint);
+                }
                 *wrote = true;
                 if row.outputs.send(ReplyPiece::Text(text)).await.is_err() {
                     return Ok(());

@@ -1,4 +1,9 @@
-//! Cuts a finished text into the pieces a chat model would have written it in. Pure.
+//! Reply text in pieces: cut as a chat model would have written it, and joined to what was written
+//! before a tool call. Pure.
+use voiced_core::{
+    engine::Prompt,
+    turn::{Message, Role},
+};
 
 /// A text in pieces of a few words, blanks kept, ending early where a sentence does; together they
 /// are the text.
@@ -33,6 +38,17 @@ pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
         rest = after;
         Some(piece)
     })
+}
+
+/// What stands between text written before a tool call and the text after it, which no model
+/// begins with a blank: "One moment." and "It is noon." are two sentences of one reply.
+pub fn joint(prompt: &Prompt) -> &'static str {
+    let not_tool = |message: &&Message| message.role != Role::Tool;
+    let goes_on = match prompt.messages.iter().rev().find(not_tool) {
+        Some(called) => !called.tool_calls.is_empty() && !called.text.is_empty(),
+        None => false,
+    };
+    if goes_on { " " } else { "" }
 }
 
 /// The first `n` words of a text and whether that is not all of it.
@@ -74,6 +90,29 @@ mod tests {
         ] {
             assert_eq!(pieces(text).collect::<String>(), text);
         }
+    }
+
+    #[test]
+    fn a_reply_goes_on_after_its_calls_with_a_blank() {
+        let called = |text: &str| {
+            let mut message = Message::new(Role::Assistant, text);
+            message.tool_calls.push(voiced_core::turn::ToolCall {
+                id: "1".into(),
+                name: "x".into(),
+                arguments: "{}".into(),
+            });
+            vec![message, Message::new(Role::Tool, "42")]
+        };
+        let joint_of = |messages| {
+            joint(&Prompt {
+                messages,
+                ..Prompt::default()
+            })
+        };
+        assert_eq!(joint_of(called("One moment.")), " ");
+        assert_eq!(joint_of(called("")), "");
+        assert_eq!(joint_of(vec![Message::new(Role::Assistant, "Hello.")]), "");
+        assert_eq!(joint_of(Vec::new()), "");
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn feed_row<E: Engine>(
     slot: SlotId,
     row: &mut Row<E::Input, E::Output>,
 ) -> Result<bool, EngineError> {
-    while row.outputs.capacity() > 0 {
+    while row.outputs.capacity() > 0 && engine.has_room(slot) {
         let Ok(input) = row.inputs.try_recv() else {
             break;
         };

@@ -24,7 +24,7 @@ const STATES = {
   listening: ["Listening", "Go ahead."],
   "user-speaking": ["You are speaking", "Pause, and it answers."],
   thinking: ["Thinking", ""],
-  speaking: ["Speaking", "Talk over it whenever you like."],
+  speaking: ["Speaking", "Talk over it any time."],
   held: ["Holding", "It heard something, and waits to see whether you mean it."],
   ended: ["Call ended", "Press the button to call again."],
   failed: ["No call", "See the message above."],

@@ -35,6 +35,13 @@ pub trait Engine: Send + 'static {
     /// Hands a row its next input. Must be quick: work belongs in `step`.
     fn feed(&mut self, slot: SlotId, input: Self::Input) -> Result<(), EngineError>;
 
+    /// Whether a row takes more input now. While it does not, its inputs wait in its own bounded
+    /// queue and push back on its session; asked again after every step.
+    fn has_room(&self, slot: SlotId) -> bool {
+        let _ = slot;
+        true
+    }
+
     /// Forgets a row. The barge-in path: bookkeeping only, no device work.
     fn close(&mut self, slot: SlotId);
 

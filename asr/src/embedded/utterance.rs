@@ -156,6 +156,14 @@ impl Utterance {
         self.state = State::Finishing;
     }
 
+    /// Frames the search has not come to yet.
+    pub fn behind(&self) -> usize {
+        match self.state {
+            State::Idle => 0,
+            State::Hearing | State::Finishing => self.frames.len() - self.searched(),
+        }
+    }
+
     /// Whether a step would do anything.
     pub fn has_work(&self) -> bool {
         match self.state {

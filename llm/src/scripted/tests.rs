@@ -345,6 +345,20 @@ async fn text_comes_before_its_call() {
 }
 
 #[tokio::test]
+async fn a_reply_goes_on_after_its_tool_with_a_blank() {
+    let asked = prompt(&["u: what time is it"]);
+    let first = answer(&script(), &asked);
+    let call = first.call.unwrap();
+    let mut then = returned(asked, &call, r#"{"spoken":"noon"}"#);
+    let n = then.messages.len();
+    then.messages[n - 2].text = first.text;
+    assert_eq!(
+        served(then).await[0],
+        ReplyPiece::Text(" It is noon.".into())
+    );
+}
+
+#[tokio::test]
 async fn a_dropped_lease_frees_its_row() {
     let client = serve(Arc::new(script()), 1);
     let first = client.open().await.unwrap();

@@ -8,6 +8,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
 use server::{Answer, Server, delta, ended, sse, usage};
+use tokio::time::timeout;
 use voiced_core::{
     engine::{Prompt, ReplyEnd, ReplyPiece, ToolChoice},
     turn::{Message, Role, ToolCall, ToolRuns, ToolSpec},
@@ -18,6 +19,9 @@ use voiced_pipeline::lease::{EngineClient, Lease};
 fn settings(server: &Server) -> OpenAiSettings {
     OpenAiSettings {
         key: Some(Secret::new("hush")),
+        // Longer than any test waits, so that none passes by a time-out it does not mean.
+        first_token_within: Duration::from_secs(60),
+        next_token_within: Duration::from_secs(60),
         ..OpenAiSettings::new(server.url(), "test-model")
     }
 }
@@ -37,7 +41,9 @@ struct Asking {
 
 impl Asking {
     async fn next(&mut self) -> Option<ReplyPiece> {
-        self.lease.yields.recv().await
+        // No time-out under test is near as long as this.
+        let next = timeout(Duration::from_secs(20), self.lease.yields.recv()).await;
+        next.expect("the next piece comes in time")
     }
 
     /// All pieces to come; the last is no `End` when the row was given up.
@@ -172,6 +178,26 @@ async fn tools_are_called_alone_and_together_with_split_arguments() {
     assert_eq!(body["tool_choice"], "required");
     assert_eq!(body["max_tokens"], 50);
     assert_eq!(body["tools"][0]["function"]["name"], "look_up_order");
+}
+
+#[tokio::test]
+async fn a_reply_goes_on_after_its_tool_with_a_blank() {
+    let server = Server::start(vec![hello()]).await;
+    let mut asked = prompt();
+    asked.messages.push(Message {
+        tool_calls: vec![ToolCall {
+            id: "a".into(),
+            name: "current_time".into(),
+            arguments: "{}".into(),
+        }],
+        ..Message::new(Role::Assistant, "One moment.")
+    });
+    asked.messages.push(Message {
+        answers: Some("a".into()),
+        ..Message::new(Role::Tool, "noon")
+    });
+    let pieces = ask(settings(&server), asked).await.rest().await;
+    assert_eq!(text(&pieces), " Hello there.");
 }
 
 #[tokio::test]
