@@ -87,7 +87,13 @@ fn answering(persona: &Persona, config: &Config, engines: &Engines) -> calls::Pe
         name: persona.name.clone(),
         instructions: persona.instructions.clone(),
         greeting: persona.greeting.clone(),
-        voice: Some(persona.voice.as_ref().unwrap_or(&config.voice.voice).clone()),
+        voice: Some(
+            persona
+                .voice
+                .as_ref()
+                .unwrap_or(&config.voice.voice)
+                .clone(),
+        ),
         mind: engines.mind_of(persona),
         tools: Arc::new(Builtins::of(persona, config.personas.zone)),
     }

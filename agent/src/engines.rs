@@ -4,20 +4,25 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{embedded::EmbeddedOptions, scripted::ScriptedEar, vad::Earshot};
-use voiced_core::engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech};
+use voiced_asr::{
+    embedded::{self as sphinx, EmbeddedOptions},
+    scripted::ScriptedEar,
+    turn::WordTurns,
+    vad::Earshot,
+};
+use voiced_core::engine::{
+    Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
+};
 use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
-use voiced_tts::{embedded::Embedded, tone::ToneVoice};
+use voiced_tts::{embedded as flite, tone::ToneVoice};
 
-use crate::persona::Persona;
-use crate::config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine};
-use crate::stub::*;
 use crate::{
+    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine},
+    persona::Persona,
     speak as reading,
     transcribe::{self, Utterance},
 };
-use voiced_core::engine::{TurnDetector, VoiceActivityDetector};
 
 /// The engines every call shares.
 #[derive(Clone)]
@@ -105,7 +110,7 @@ fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
             let options = EmbeddedOptions {
                 model: Some(model.clone()),
             };
-            worker::spawn("ear", voiced_asr::embedded::Embedded::new(ear.rows, &options)?)
+            worker::spawn("ear", sphinx::Embedded::new(ear.rows, &options)?)
         }
         EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
     };
@@ -114,7 +119,7 @@ fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
 
 fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
     let client = match voice.engine {
-        VoiceEngine::Flite => worker::spawn("voice", Embedded::new(voice.rows)?),
+        VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
         VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
     };
     client.context("cannot start the voice's thread")
@@ -143,7 +148,7 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
-    Arc::new(|| Box::new(Never))
+    Arc::new(|| Box::new(WordTurns))
 }
 
 /// Hears a whole recording with the configured recogniser.

@@ -26,7 +26,6 @@ pub mod measures;
 pub mod persona;
 pub mod recording;
 pub mod speak;
-pub mod stub;
 #[cfg(feature = "local-audio")]
 pub mod talk;
 pub mod terminal;

@@ -96,10 +96,10 @@ mod tests {
         fn close(&mut self, _: SlotId) {}
         fn step(
             &mut self,
-            _: &[bool],
+            ready: &[bool],
             emit: &mut dyn FnMut(SlotId, Speech),
         ) -> Result<Progress, EngineError> {
-            let Some(line) = &self.pending else {
+            let Some(line) = self.pending.as_ref().filter(|_| ready[0]) else {
                 return Ok(Progress::Idle);
             };
             let left = line.text.len() - self.said;

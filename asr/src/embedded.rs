@@ -62,7 +62,11 @@ impl Embedded {
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
         let pool = Pool::new(model, rows.min(cores * DECODERS_PER_CORE))?;
         let rows = (0..rows)
-            .map(|_| pool.front_end().map(Utterance::new).ok_or(StartError::FrontEnd))
+            .map(|_| {
+                pool.front_end()
+                    .map(Utterance::new)
+                    .ok_or(StartError::FrontEnd)
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { rows, pool })
     }

@@ -146,61 +146,59 @@ fn cardinal(words: &[&str]) -> Option<f64> {
         return figures.parse().ok();
     }
     let mut total: u64 = 0;
-    let mut group: u64 = 0;
-    let mut group_open = false;
+    // What was said since the last "thousand" or "million", if anything.
+    let mut group: Option<u64> = None;
     let mut last_scale = u64::MAX;
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
-        if let Some(unit) = figure_exact(word) {
-            // A unit follows nothing, a round ten from twenty on, or a round hundred.
-            let fits =
-                !group_open || (group.is_multiple_of(100) && group > 0) || is_round_ten(group);
-            if !fits || (unit == 0 && group_open) {
-                return None;
-            }
-            group += u64::from(unit);
-        } else if let Some(n) = teen(word).or_else(|| tens(word)) {
-            if group_open && (!group.is_multiple_of(100) || group == 0) {
-                return None;
-            }
-            group += u64::from(n);
-        } else if *word == "hundred" {
-            if !(1..100).contains(&group) && group_open {
-                return None;
-            }
-            group = group.max(1) * 100;
-        } else if let Some(size) = scale(word) {
-            if size >= last_scale || (group_open && group == 0) {
+        if let Some(size) = scale(word) {
+            if size >= last_scale || group == Some(0) {
                 return None;
             }
             last_scale = size;
-            total += group.max(1).checked_mul(size)?;
-            (group, group_open) = (0, false);
-            continue;
+            total += group.take().unwrap_or(1).checked_mul(size)?;
         } else if *word == "and" {
-            let before = group_open || total > 0;
-            if !before || words.peek().is_none() {
+            if (group.is_none() && total == 0) || words.peek().is_none() {
                 return None;
             }
-            continue;
-        } else if *word == "a"
-            && matches!(words.peek(), Some(&&("hundred" | "thousand" | "million")))
-        {
-            continue;
-        } else if is_figures(word) && !group_open {
-            // "5 million"
-            group = word.parse().ok()?;
+        } else if *word == "a" {
+            if !matches!(words.peek(), Some(&&("hundred" | "thousand" | "million"))) {
+                return None;
+            }
         } else {
-            return None;
+            group = Some(grown(group, word)?);
         }
-        group_open = true;
     }
-    if !group_open && total == 0 {
+    if group.is_none() && total == 0 {
         return None;
     }
     // Exact below 2^53, and nobody says more.
     #[allow(clippy::cast_precision_loss)]
-    Some((total + group) as f64)
+    Some(total.checked_add(group.unwrap_or(0))? as f64)
+}
+
+/// A number below a thousand (or of hundreds: "nineteen hundred") with one more word.
+fn grown(group: Option<u64>, word: &str) -> Option<u64> {
+    if word == "hundred" {
+        let hundreds = group.unwrap_or(1);
+        return (1..100).contains(&hundreds).then_some(hundreds * 100);
+    }
+    if is_figures(word) {
+        // "5 million". Longer figures are a number by themselves.
+        return word
+            .parse()
+            .ok()
+            .filter(|n| group.is_none() && *n < 1_000_000);
+    }
+    let before = group.unwrap_or(0);
+    let after_hundred = before > 0 && before.is_multiple_of(100);
+    if let Some(unit) = figure_exact(word) {
+        // A unit follows nothing, a round ten from twenty on, or a round hundred.
+        let fits = after_hundred || is_round_ten(before);
+        return (group.is_none() || (fits && unit > 0)).then_some(before + u64::from(unit));
+    }
+    let n = teen(word).or_else(|| tens(word))?;
+    (group.is_none() || after_hundred).then_some(before + u64::from(n))
 }
 
 fn is_round_ten(group: u64) -> bool {

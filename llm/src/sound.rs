@@ -10,8 +10,8 @@ pub struct Word {
     key: Vec<u8>,
 }
 
-/// Likeness below this is chance, and counts as none. Chosen between "elk" for "help" (0.71) and
-/// "name" for "time" (0.48).
+/// Likeness below this is chance, and counts as none. Chosen between "elk" for "help" (0.65) and
+/// "name" for "time" (0.38).
 pub const ALIKE: f32 = 0.6;
 
 /// Words longer than this are not compared letter by letter: nobody says them.

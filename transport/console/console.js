@@ -328,7 +328,7 @@ function fill(select, options, chosen) {
 function remember(name) {
   stored.set(name, at(name).value);
   if (name === "persona") aboutPersona();
-  if (call) conversation.note(`The new ${name} takes part from the next call on.`);
+  if (call) conversation.note(`The new ${name} answers from the next call on.`);
 }
 
 // Colours

@@ -264,13 +264,16 @@ impl Conversation {
     }
 
     fn on_words(&mut self, now: SessionTime, text: &str, is_final: bool) {
+        if is_final && self.hearing.is_late_final() {
+            return self.ignore();
+        }
         if is_final {
             self.hearing.set_final(now, text);
         } else {
             self.hearing.set_partial(text);
         }
         if self.commit.is_some() {
-            if is_final {
+            if is_final && !self.hearing.awaits_final() {
                 self.settle_commit(now);
             }
             return;
@@ -282,7 +285,7 @@ impl Conversation {
                 self.assess();
                 if self.hearing.has_words() {
                     self.reconsider(now);
-                } else if is_final {
+                } else if !self.hearing.awaits_final() {
                     self.drop_turn(now);
                 }
             }
@@ -316,13 +319,14 @@ impl Conversation {
                     decide_at: decide_at.min(again),
                 };
             }
-        } else if is_final && !self.hearing.is_loud {
+        } else if is_final && !self.hearing.is_loud && !self.hearing.awaits_final() {
             self.carry_on(now);
         }
     }
 
     /// The sound over the reply was nothing: the agent goes on where it was held.
     fn carry_on(&mut self, now: SessionTime) {
+        self.hearing.give_up_finals();
         self.hearing.reset();
         self.release();
         if matches!(self.phase, Phase::Overlap { .. }) {
@@ -370,7 +374,7 @@ impl Conversation {
             self.phase = Phase::UserSpeaking {
                 give_up_at: now + self.settings.policy.speech_at_most,
             };
-        } else if self.is_automatic() && (self.hearing.has_words() || self.hearing.awaits_final) {
+        } else if self.is_automatic() && (self.hearing.has_words() || self.hearing.awaits_final()) {
             if self.hearing.has_words() {
                 self.announce();
             }
@@ -387,7 +391,7 @@ impl Conversation {
 
     fn pause(&mut self, now: SessionTime) {
         let policy = &self.settings.policy;
-        let ended = self.hearing.ended.unwrap_or(now);
+        let ended = *self.hearing.ended.get_or_insert(now);
         let decide_at = match policy.mode {
             TurnMode::Silence(silence) => ended + silence,
             TurnMode::Detector { patience, .. } => ended + patience,
@@ -446,7 +450,7 @@ impl Conversation {
                 }
                 Phase::UserSpeaking { .. } => {
                     // Endless speech: have the words said so far, and go on listening after.
-                    self.hearing.awaits_final = true;
+                    self.hearing.expect_final();
                     self.hearing.ended = Some(now);
                     self.actions.push_back(Action::FinishHearing);
                     self.pause(now);
@@ -487,11 +491,14 @@ impl Conversation {
                 return;
             }
         }
-        if self.hearing.awaits_final && now < final_by {
+        if self.hearing.awaits_final() && now < final_by {
             self.phase = Phase::Paused {
                 decide_at: final_by,
             };
-        } else if self.hearing.has_words() {
+            return;
+        }
+        self.hearing.give_up_finals();
+        if self.hearing.has_words() {
             self.end_turn(now);
         } else {
             self.drop_turn(now);

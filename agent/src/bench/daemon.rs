@@ -206,7 +206,9 @@ pub type Histogram = Vec<(f64, f64)>;
 pub fn histogram(metrics: &str, name: &str, label: &str) -> Histogram {
     let mut buckets = Histogram::new();
     for (labels, count) in samples(metrics, &format!("{name}_bucket"), label) {
-        let edge = labels.split_once("le=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let edge = labels
+            .split_once("le=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
         let edge = match edge {
             Some(("+Inf", _)) => f64::INFINITY,
             Some((edge, _)) => edge.parse().unwrap_or(f64::NAN),
@@ -226,7 +228,12 @@ pub fn since(before: &Histogram, after: &Histogram) -> Histogram {
     let earlier = |edge: f64| before.iter().find(|(known, _)| *known == edge);
     let after = after.iter();
     after
-        .map(|(edge, count)| (*edge, count - earlier(*edge).map_or(0.0, |(_, count)| *count)))
+        .map(|(edge, count)| {
+            (
+                *edge,
+                count - earlier(*edge).map_or(0.0, |(_, count)| *count),
+            )
+        })
         .collect()
 }
 
@@ -234,7 +241,9 @@ pub fn since(before: &Histogram, after: &Histogram) -> Histogram {
 /// records there are. `None` when there are none.
 pub fn quantile(histogram: &Histogram, share: f64) -> Option<(f64, f64)> {
     let (_, total) = *histogram.last()?;
-    let (edge, _) = histogram.iter().find(|(_, count)| *count >= share * total)?;
+    let (edge, _) = histogram
+        .iter()
+        .find(|(_, count)| *count >= share * total)?;
     (total > 0.0).then_some((*edge, total))
 }
 

@@ -97,9 +97,8 @@ where
         }
     }
     let label = format!("carrier=\"{carrier}\"");
-    let lateness = |metrics: &str| {
-        daemon::histogram(metrics, "voiced_tick_lateness_seconds", &label)
-    };
+    let lateness =
+        |metrics: &str| daemon::histogram(metrics, "voiced_tick_lateness_seconds", &label);
     let steady = daemon::since(&lateness(&before.1), &lateness(&after.1));
     let skipped = |metrics: &str| daemon::counter(metrics, "voiced_ticks_skipped_total", &label);
     Ok(Load {

@@ -15,10 +15,14 @@ use crate::{
 
 /// Reads and checks the personas, where they are needed.
 pub(super) fn checked(raw: &RawConfig, needs: Needs, findings: &mut Findings) -> Personas {
-    let zone = raw.personas.time_zone.parse::<Zone>().unwrap_or_else(|error| {
-        findings.note_at("personas.time_zone", error.to_string());
-        Zone::Local
-    });
+    let zone = raw
+        .personas
+        .time_zone
+        .parse::<Zone>()
+        .unwrap_or_else(|error| {
+            findings.note_at("personas.time_zone", error.to_string());
+            Zone::Local
+        });
     if !needs.mind {
         return Personas {
             all: Vec::new(),
@@ -43,8 +47,13 @@ pub(super) fn checked(raw: &RawConfig, needs: Needs, findings: &mut Findings) ->
             let message = format!("\"scripted\" needs a script, and the persona '{name}' has none");
             findings.note_at("mind.engine", message);
         }
-        if let Some(voice) = persona.voice.as_deref().filter(|voice| !has_voice(raw, voice)) {
-            let message = format!("the persona '{name}' wants the voice '{voice}', which flite has not");
+        if let Some(voice) = persona
+            .voice
+            .as_deref()
+            .filter(|voice| !has_voice(raw, voice))
+        {
+            let message =
+                format!("the persona '{name}' wants the voice '{voice}', which flite has not");
             findings.note_at("personas.directory", message);
         }
     }

@@ -153,6 +153,7 @@ fn files_and_variables_that_are_missing_are_found() {
     assert_eq!(
         mistakes(&written),
         [
+            "people: cannot be read: No such file or directory (os error 2)",
             "voiced.toml:2: ear.pocketsphinx.model: there is no nowhere/en-us/mdef: install the \
              package pocketsphinx-en-us, name the folder of another model, or choose another \
              ear.engine",
@@ -160,7 +161,6 @@ fn files_and_variables_that_are_missing_are_found() {
              empty: put the key in it",
             "voiced.toml:9: listen.api_keys_env: the environment variable KEYS is not set or \
              empty: put the key in it",
-            "people: cannot be read: No such file or directory (os error 2)",
         ]
     );
     let needs = Needs::default();
@@ -177,7 +177,11 @@ fn mistakes_in_personas_are_found_with_those_of_the_file() {
     ));
     let folder = written.folder.path().join("people");
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("a.toml"), "name = \"ann\"\ninstructions = \"Be kind.\"\n").unwrap();
+    fs::write(
+        folder.join("a.toml"),
+        "name = \"ann\"\ninstructions = \"Be kind.\"\n",
+    )
+    .unwrap();
     assert_eq!(
         mistakes(&written),
         [
@@ -195,10 +199,16 @@ fn mistakes_in_personas_are_found_with_those_of_the_file() {
 
 #[test]
 fn the_default_persona_comes_first() {
-    let chosen = written(&format!("{SCRIPTED}[personas]\ndefault = \"storyteller\"\n"));
+    let chosen = written(&format!(
+        "{SCRIPTED}[personas]\ndefault = \"storyteller\"\n"
+    ));
     let names = |sources: &Sources| -> Vec<String> {
         let personas = load(sources, Needs::ALL).unwrap().config.personas;
-        personas.all.into_iter().map(|persona| persona.name).collect()
+        personas
+            .all
+            .into_iter()
+            .map(|persona| persona.name)
+            .collect()
     };
     let told = names(&chosen.sources);
     assert_eq!(told[0], "storyteller");

@@ -84,13 +84,14 @@ fn no_sum_is_no_panic() {
     for (expression, expected) in table {
         assert_eq!(calculate(expression), Err(expected), "{expression}");
     }
-    for deep in [
-        "(".repeat(150),
-        "-".repeat(150),
-        "sqrt ".repeat(40),
+    let deep = [
+        format!("{}1{}", "(".repeat(90), ")".repeat(90)),
+        format!("{}1", "-".repeat(150)),
+        format!("{}1", "sqrt ".repeat(39)),
         "1+".repeat(200),
-    ] {
-        assert!(calculate(&deep).is_err());
+    ];
+    for deep in deep {
+        assert_eq!(calculate(&deep), Err(NoResult::TooLong), "{deep}");
     }
 }
 
@@ -259,12 +260,23 @@ async fn what_a_persona_may_not_do_is_not_done() {
     let runner = Builtins::of(storyteller, Zone::Local);
     let names: Vec<String> = runner.specs().into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["current_time", "hang_up"]);
-    let call = ToolCall {
-        id: "1".into(),
-        name: "transfer".into(),
-        arguments: r#"{"to":"support"}"#.into(),
-    };
-    assert_eq!(runner.run(call).await.effect, ToolEffect::None);
+    for (name, arguments) in [
+        ("transfer", r#"{"to":"support"}"#),
+        ("calculate", r#"{"expression":"1+1"}"#),
+    ] {
+        let call = ToolCall {
+            id: "1".into(),
+            name: name.into(),
+            arguments: arguments.into(),
+        };
+        let answer = runner.run(call).await;
+        assert!(
+            answer.output.contains("there is no tool"),
+            "{}",
+            answer.output
+        );
+        assert_eq!(answer.effect, ToolEffect::None);
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! The words are searched while they are spoken. As the utterance grows, the mean its cepstra are
 //! normalised with becomes better known; at 1, 2 and 4 seconds, and at the end of a short one, the
-//! search begins anew if the mean moved.
+//! search begins anew if the mean moved. When that is depends on the audio alone, not on how it came
+//! in chunks or how late the search is.
 use std::collections::VecDeque;
 
 use crate::{
@@ -33,6 +34,8 @@ pub struct Utterance {
     frames: VecDeque<Cepstrum>,
     voiced: VecDeque<bool>,
     normal: Normal,
+    /// What the utterance is to be normalised with.
+    mean: Cepstrum,
     state: State,
     search: Option<Search>,
     partial: String,
@@ -53,8 +56,6 @@ struct Search {
     mean: Cepstrum,
     /// Frames searched with it.
     done: usize,
-    /// Frames known when the mean was looked at last.
-    checked: usize,
     /// Frames when the words were looked at last.
     told: usize,
 }
@@ -71,13 +72,15 @@ pub enum Step {
 
 impl Utterance {
     pub fn new(front_end: FrontEnd) -> Self {
+        let normal = Normal::new();
         Self {
             front_end,
             voicing: Voicing::new(),
             dither: 1,
             frames: VecDeque::new(),
             voiced: VecDeque::new(),
-            normal: Normal::new(),
+            mean: normal.mean(),
+            normal,
             state: State::Idle,
             search: None,
             partial: String::new(),
@@ -134,6 +137,9 @@ impl Utterance {
             if self.frames.len() < MOST_FRAMES {
                 self.normal.add(&frame);
                 self.frames.push_back(frame);
+                if CHECKPOINTS.contains(&self.frames.len()) {
+                    self.reconsider();
+                }
             }
         }
         if self.voiced.len() < MOST_FRAMES {
@@ -148,12 +154,24 @@ impl Utterance {
             for frame in &self.frames {
                 self.normal.add(frame);
             }
+            self.mean = self.normal.mean();
         }
     }
 
     /// A final is wanted.
     pub fn finish(&mut self) {
         self.state = State::Finishing;
+        if self.frames.len() <= SHORT {
+            self.reconsider();
+        }
+    }
+
+    /// Takes a better mean, if it moved far enough for a search anew.
+    fn reconsider(&mut self) {
+        let mean = self.normal.mean();
+        if distance(&self.mean, &mean) > MOVED {
+            self.mean = mean;
+        }
     }
 
     /// Frames the search has not come to yet.
@@ -180,13 +198,11 @@ impl Utterance {
 
     /// Takes a decoder for this utterance.
     pub fn lend(&mut self, mut decoder: Decoder) {
-        let mean = self.normal.mean();
-        decoder.begin(&mean);
+        decoder.begin(&self.mean);
         self.search = Some(Search {
             decoder,
-            mean,
+            mean: self.mean,
             done: 0,
-            checked: self.frames.len(),
             told: 0,
         });
     }
@@ -203,7 +219,11 @@ impl Utterance {
                 Step::Searched
             };
         };
-        search.reconsider(&self.normal, self.frames.len(), finishing);
+        if search.mean != self.mean {
+            search.decoder.begin(&self.mean);
+            search.mean = self.mean;
+            search.done = 0;
+        }
         let until = self.frames.len().min(search.done + STRIDE);
         if search.done < until {
             let stride: Vec<Cepstrum> = self.frames.range(search.done..until).copied().collect();
@@ -262,28 +282,6 @@ impl Utterance {
         let noise = (self.dither >> 16) as i32 % (2 * DITHER + 1) - DITHER;
         let value = (sample * 32_767.0) as i32 + noise;
         value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
-    }
-}
-
-impl Search {
-    /// Begins anew with a better mean, if it is time to and the mean moved.
-    fn reconsider(&mut self, normal: &Normal, frames: usize, finishing: bool) {
-        let checkpoint = |at: &usize| self.checked < *at && *at <= frames;
-        let due = if finishing {
-            frames <= SHORT && self.checked < frames
-        } else {
-            CHECKPOINTS.iter().any(checkpoint)
-        };
-        if !due {
-            return;
-        }
-        self.checked = frames;
-        let mean = normal.mean();
-        if distance(&self.mean, &mean) > MOVED {
-            self.decoder.begin(&mean);
-            self.mean = mean;
-            self.done = 0;
-        }
     }
 }
 

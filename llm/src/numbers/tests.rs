@@ -33,6 +33,13 @@ fn words_become_numbers() {
         ("five and", None),
         ("thousand million", None),
         ("cat", None),
+        ("nineteen hundred", Some(1_900.0)),
+        ("hundred hundred", None),
+        // Nothing overflows.
+        ("18446744073709551615 thousand", None),
+        ("5 million 18446744073709551615", None),
+        ("18446744073709551600 ninety", None),
+        ("999999 trillion", Some(999_999e12)),
     ];
     for (said, expected) in table {
         assert_eq!(value(&words(said)), expected, "{said}");

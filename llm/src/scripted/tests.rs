@@ -154,6 +154,8 @@ fn a_second_misunderstanding_is_answered_differently() {
 #[test]
 fn a_follow_up_needs_its_rule_before_it() {
     assert_eq!(say(&["u: who is there"]), "Pardon?");
+    let other = ["u: hello", "a: Hello, I am Vera.", "u: who is there"];
+    assert_eq!(say(&other), "Pardon?");
     let after = ["u: tell me a joke", "a: Knock, knock.", "u: who's there?"];
     assert_eq!(say(&after), "The interrupting cow.");
     let chain = [

@@ -255,6 +255,7 @@ async fn a_server_that_does_not_begin_is_asked_again() {
     silent.then_hang = true;
     // The head of a reply and comments are no token.
     let mut head = sse(&[json!({"choices": [{"delta": {"role": "assistant", "content": ""}}]})]);
+    head.cut_after(1);
     head.chunks.push(": keep-alive\n\n".into());
     head.then_hang = true;
     let server = Server::start(vec![silent, head, hello()]).await;

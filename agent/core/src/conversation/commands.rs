@@ -143,7 +143,7 @@ impl Conversation {
             previous: self.history.last().cloned(),
         });
         self.hearing.ended = Some(now);
-        self.hearing.awaits_final = true;
+        self.hearing.expect_final();
         self.actions.push_back(Action::FinishHearing);
         self.commit = Some(Commit {
             item,
@@ -166,6 +166,7 @@ impl Conversation {
         };
         let asked_at = self.hearing.ended.unwrap_or(now);
         self.last_final = self.hearing.final_at;
+        self.hearing.give_up_finals();
         self.remember_turn(commit.item);
         if let (Some(options), None) = (commit.respond, &self.reply) {
             self.start_reply(now, asked_at, options);
@@ -178,6 +179,7 @@ impl Conversation {
             self.tell(CallEvent::Discarded { item });
         }
         self.hearing.reset();
+        self.hearing.forget_finals();
         self.hearing.is_loud = false;
         self.actions.push_back(Action::ForgetHearing);
         self.tell(CallEvent::InputCleared);

@@ -15,8 +15,12 @@ pub(super) struct Hearing {
     pub is_announced: bool,
     /// Whether voice activity goes on.
     pub is_loud: bool,
-    /// Whether the recogniser owes final words.
-    pub awaits_final: bool,
+    /// How many final words the recogniser owes: one for every time it was asked.
+    finals_due: u32,
+    /// Finals that were given up and may still come.
+    finals_late: u32,
+    /// When the speech ended whose words never came; they are welcome late.
+    missed: Option<SessionTime>,
     finals: String,
     partial: String,
     /// When the present stretch of speech began.
@@ -43,9 +47,51 @@ impl Hearing {
 
     pub fn stop(&mut self, ended: SessionTime, at: Duration) {
         self.is_loud = false;
-        self.awaits_final = true;
+        self.expect_final();
         self.ended = Some(ended);
         self.audio_end = at;
+    }
+
+    /// The recogniser was asked for its final words.
+    pub fn expect_final(&mut self) {
+        self.finals_due += 1;
+        // What is still missing by now was lost, not late.
+        self.finals_late = 0;
+        self.missed = None;
+    }
+
+    /// Whether the recogniser owes final words.
+    pub fn awaits_final(&self) -> bool {
+        self.finals_due > 0
+    }
+
+    /// Final words that did not come in time are not waited for. They are not wanted any more
+    /// where their partials were taken instead.
+    pub fn give_up_finals(&mut self) {
+        let n_late = std::mem::take(&mut self.finals_due);
+        self.finals_late += n_late;
+        self.missed = self.ended.filter(|_| n_late > 0 && !self.has_words());
+    }
+
+    /// The recogniser forgot what it was asked about.
+    pub fn forget_finals(&mut self) {
+        self.finals_due = 0;
+        self.finals_late = 0;
+        self.missed = None;
+    }
+
+    /// Whether final words that came now were given up before and are not wanted any more.
+    pub fn is_late_final(&mut self) -> bool {
+        let is_late = self.finals_due == 0 && self.finals_late > 0;
+        self.finals_late -= u32::from(is_late);
+        match self.missed.take().filter(|_| is_late) {
+            // The turn they make ended when it was spoken, not when they came.
+            Some(ended) => {
+                self.ended.get_or_insert(ended);
+                false
+            }
+            None => is_late,
+        }
     }
 
     pub fn set_partial(&mut self, text: &str) {
@@ -59,7 +105,7 @@ impl Hearing {
             self.finals.push(' ');
         }
         self.finals.push_str(text);
-        self.awaits_final = false;
+        self.finals_due = self.finals_due.saturating_sub(1);
         self.final_at = Some(now);
     }
 
@@ -110,6 +156,8 @@ impl Hearing {
         *self = Hearing {
             is_loud: self.is_loud,
             began: self.began,
+            finals_late: self.finals_late,
+            missed: self.missed,
             audio_start: self.audio_end,
             audio_end: self.audio_end,
             ..Hearing::default()

@@ -288,13 +288,18 @@ impl Conversation {
         let is_first = !reply.is_heard && reply.samples > 0;
         if is_first {
             reply.is_heard = true;
-            reply.times.heard = Some(now.since(reply.asked_at));
-            let times = reply.times;
+            let since = now.since(reply.asked_at);
+            reply.times.heard = Some(since);
+            // The fact that it is in the ring may still be on its way.
+            reply.times.first_audio.get_or_insert(since);
+            let (times, is_answer) = (reply.times, !reply.is_given);
             if self.phase == Phase::Thinking {
                 self.phase = Phase::Speaking;
             }
             self.tell(CallEvent::ReplyHeard { epoch });
-            self.tell(CallEvent::TurnTimed(times));
+            if is_answer {
+                self.tell(CallEvent::TurnTimed(times));
+            }
         }
         if has_moved {
             self.progressed(now);

@@ -295,17 +295,14 @@ fn never_silent_for_good(
         return;
     }
     // And it still answers.
+    let quiet = TurnEvent::SpeechEnded {
+        at: Duration::ZERO,
+        silence: Duration::ZERO,
+    };
     for (ms, event) in [
         (0, TurnEvent::SpeechStarted { at: Duration::ZERO }),
-        (800, TurnEvent::Final("are you there".into())),
-        (
-            900,
-            TurnEvent::SpeechEnded {
-                at: Duration::ZERO,
-                silence: Duration::ZERO,
-            },
-        ),
-        (950, TurnEvent::Final(String::new())),
+        (800, quiet),
+        (900, TurnEvent::Final("are you there".into())),
         (5_000, TurnEvent::Tick),
     ] {
         handle(
