@@ -50,6 +50,14 @@ pub enum ActivityChange {
     },
 }
 
+/// A window this much quieter than the voice before it, in dB, is silence whatever the detector
+/// says: a network remembers, and notices the end of a voice up to 200 ms late. Deeper than the
+/// quiet sounds of speech; in a noisy room the detector alone decides.
+const FALL: f32 = 30.0;
+/// How quickly a loud sound is forgotten, in dB a second, so that it does not make what is said
+/// after it silence.
+const FORGET: f32 = 6.0;
+
 /// A change may take this many times as long as its evidence, windows that say nothing included;
 /// then what came first has nothing to do with what comes now.
 const HOVER: u32 = 4;
@@ -59,6 +67,8 @@ const HOVER: u32 = 4;
 pub struct SpeechActivity {
     policy: ActivityPolicy,
     speaking: bool,
+    /// How loud the voice is, in dB of full scale: its peaks, slowly forgotten.
+    loudness: f32,
     /// Windows that speak for a change.
     evidence: Duration,
     /// Time since the first of them, windows that say nothing included.
@@ -71,6 +81,7 @@ impl SpeechActivity {
         Self {
             policy,
             speaking: false,
+            loudness: f32::NEG_INFINITY,
             evidence: Duration::ZERO,
             since: Duration::ZERO,
         }
@@ -90,7 +101,8 @@ impl SpeechActivity {
         level_dbfs: f32,
     ) -> Option<ActivityChange> {
         let voice = probability.0 >= self.policy.start && level_dbfs >= self.policy.min_level;
-        let silence = probability.0 < self.policy.stop || probability.0.is_nan();
+        let fell = self.has_fallen(voice, window, level_dbfs);
+        let silence = probability.0 < self.policy.stop || probability.0.is_nan() || fell;
         let (for_change, against) = if self.speaking {
             (silence, !silence)
         } else {
@@ -130,9 +142,19 @@ impl SpeechActivity {
         })
     }
 
+    /// Follows the loudness of the voice; whether this window is far below it.
+    fn has_fallen(&mut self, voice: bool, window: Duration, level: f32) -> bool {
+        self.loudness -= FORGET * window.as_secs_f32();
+        if voice && level > self.loudness {
+            self.loudness = level;
+        }
+        self.speaking && level < self.loudness - FALL
+    }
+
     /// Back to silence without saying so: the microphone starts anew.
     pub fn reset(&mut self) {
         self.speaking = false;
+        self.loudness = f32::NEG_INFINITY;
         self.forget();
     }
 

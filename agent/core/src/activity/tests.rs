@@ -5,7 +5,8 @@ use super::*;
 
 const WINDOW: Duration = Duration::from_millis(16);
 
-/// Each character is a window of 16 ms: `#` voice, `-` in between, `.` silence, `q` a quiet voice.
+/// Each character is a window of 16 ms: `#` voice, `-` in between, `.` silence, `s` a softer voice,
+/// `q` what a network still takes for one when it is over.
 /// Answers the changes as (index of the window, change).
 fn changes(script: &str) -> Vec<(usize, ActivityChange)> {
     let mut activity = SpeechActivity::new(ActivityPolicy::default());
@@ -16,6 +17,7 @@ fn changes(script: &str) -> Vec<(usize, ActivityChange)> {
             let (probability, level) = match window {
                 '#' => (0.9, -20.0),
                 '-' => (0.4, -20.0),
+                's' => (0.9, -45.0),
                 'q' => (0.9, -70.0),
                 _ => (0.05, -60.0),
             };
@@ -63,9 +65,20 @@ fn what_hovers_in_between_changes_nothing_and_counts_as_time() {
 }
 
 #[test]
-fn a_voice_far_away_is_no_start_but_keeps_a_started_one_going() {
+fn a_voice_far_away_is_no_start_and_a_softer_one_keeps_speech_going() {
     assert_eq!(changes("qqqqqqqqqq"), []);
-    assert_eq!(changes("####qqqqqqqqqqqqqqqqqqqqqqqqq"), [started(3, 4)]);
+    assert_eq!(changes("####sssssssssssssssssssssssss"), [started(3, 4)]);
+}
+
+#[test]
+fn a_voice_that_has_fallen_silent_is_not_waited_for_until_the_network_knows() {
+    assert_eq!(
+        changes("####qqqqqqqqqqqqq"),
+        [started(3, 4), stopped(16, 13)]
+    );
+    // A loud word does not make silence of what is said softly long after it.
+    let soft = format!("####{}", "s".repeat(400));
+    assert_eq!(changes(&soft), [started(3, 4)]);
 }
 
 #[test]
