@@ -5,6 +5,7 @@ use std::{io::IsTerminal, time::Duration};
 use anyhow::Context;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 use voiced_core::turn::{CallEvent, Command, CommandId};
@@ -70,7 +71,11 @@ async fn converse(parts: &Parts, call: CallHandle, settings: &LocalSettings) -> 
     let mut can_type = true;
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     let mut hung_up = false;
+    // Begun once: begun anew in every round they would forget where they were.
+    let (sound, lost) = (audio.run(), parts.engines.lost());
+    tokio::pin!(sound, lost);
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -87,19 +92,18 @@ async fn converse(parts: &Parts, call: CallHandle, settings: &LocalSettings) -> 
                 // Without a keyboard the voice is left.
                 Ok(None) | Err(_) => can_type = false,
             },
-            lost = audio.run() => {
+            gone = &mut sound => {
                 screen.close();
-                return Err(lost).context("the sound was lost");
+                return Err(gone).context("the sound was lost");
             }
             _ = redraw.tick() => {
                 screen.levels(levels.microphone.take_peak(), levels.loudspeaker.take_peak());
             }
-            lost = parts.engines.lost() => {
+            lost = &mut lost => {
                 screen.close();
                 return Err(lost.into());
             }
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.context("cannot wait for Ctrl-C")?;
+            _ = interrupts.recv() => {
                 if hung_up {
                     break;
                 }

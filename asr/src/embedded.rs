@@ -1,5 +1,7 @@
 //! The recogniser that needs no download and no GPU: PocketSphinx with its US-English model,
-//! utterance by utterance. It is modest, and here so that the daemon hears at once.
+//! utterance by utterance. It is modest, and here so that the daemon hears at once: of the embedded
+//! voices' short sentences it gets 12 % of words wrong, of recorded readers 39 %, of digits spoken
+//! alone most (`tests/words.rs`, a room's noise at -65 dB, each utterance a new caller's first).
 //!
 //! Guarantees: each `Finalize` is answered by exactly one `Final`, empty when nothing credible was
 //! said; a step searches at most 100 ms of audio for each row (15 ms of work); 400 ms before

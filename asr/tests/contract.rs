@@ -122,17 +122,21 @@ fn rows_that_speak_at_once_are_heard_as_alone() {
 fn every_finalize_has_one_final() {
     let mut ear = ear(1);
     ear.open(SlotId(0));
-    // Without speech, twice; then with speech, and more input behind it before a step.
-    for _ in 0..2 {
-        ear.feed(SlotId(0), Hearing::Finalize).unwrap();
-    }
     let speech = speech("goodbye");
-    for _ in 0..2 {
-        ear.feed(SlotId(0), Hearing::SpeechStarted).unwrap();
-        ear.feed(SlotId(0), audio(&speech)).unwrap();
-        ear.feed(SlotId(0), Hearing::Finalize).unwrap();
+    // Without speech, twice; then with speech, and more of it behind.
+    let said = [Hearing::SpeechStarted, audio(&speech), Hearing::Finalize];
+    let inputs = [Hearing::Finalize, Hearing::Finalize]
+        .into_iter()
+        .chain(said.clone())
+        .chain(said);
+    let mut heard = Vec::new();
+    for input in inputs {
+        if !ear.has_room(SlotId(0)) {
+            heard.extend(finals(&mut ear, 1));
+        }
+        ear.feed(SlotId(0), input).unwrap();
     }
-    let heard = finals(&mut ear, 4);
+    heard.extend(finals(&mut ear, 1));
     let words: Vec<&str> = heard.iter().map(|(_, words)| words.as_str()).collect();
     assert_eq!(words[..2], ["", ""]);
     assert_eq!(words[2], "goodbye");

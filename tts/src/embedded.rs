@@ -26,9 +26,8 @@ const PIECE: usize = 24_000 * 80 / 1_000;
 const LEAST: usize = 24_000 * 20 / 1_000;
 /// How much finished audio a row may hold before its next clause is worked out: 2 s.
 const AHEAD: usize = 2 * 24_000;
-/// Lines that wait in a row. A lease feeds its next line after the last one's end, so this many is
-/// a fault of whoever feeds.
-const LINES: usize = 64;
+/// Lines that wait in a row; a lease feeds its next line after the last one's end, so few ever do.
+const LINES: usize = 8;
 /// Most threads that synthesise: one voice takes 1/65 of a core.
 const MOST_THREADS: usize = 4;
 
@@ -113,6 +112,10 @@ impl Engine for Embedded {
             row.lines.push_back(line);
         }
         Ok(())
+    }
+
+    fn has_room(&self, slot: SlotId) -> bool {
+        self.rows[slot.0].lines.len() < LINES
     }
 
     fn close(&mut self, slot: SlotId) {

@@ -1,6 +1,6 @@
 //! The conversation in a terminal: what was said scrolls up, what is being said and how loud it
 //! is stays on the last line. Without a terminal only what was said is printed.
-use voiced_core::turn::{CallEvent, ReplyOutcome};
+use voiced_core::turn::{CallEvent, ReplyOutcome, Role};
 use voiced_pipeline::call::end_reason_text;
 
 use crate::terminal;
@@ -117,6 +117,9 @@ impl Screen {
                 self.partial.clear();
                 lines.push(format!("{} {text}", self.styled(BOLD, "  you:")));
             }
+            CallEvent::ItemAdded { message, .. } if message.role == Role::User => {
+                lines.push(format!("{} {}", self.styled(BOLD, "  you:"), message.text));
+            }
             CallEvent::Discarded { .. } => {
                 self.partial.clear();
                 self.state = State::Listening;
@@ -217,7 +220,7 @@ mod tests {
     use voiced_core::{
         engine::ReplyEnd,
         epoch::Epoch,
-        turn::{EndReason, ItemId},
+        turn::{EndReason, ItemId, Message},
     };
 
     use super::*;
@@ -249,6 +252,12 @@ mod tests {
             audio: Duration::ZERO,
         };
         assert_eq!(screen.take(&said), ["  you: hello"]);
+        let typed = CallEvent::ItemAdded {
+            item: ItemId::from("t"),
+            previous: None,
+            message: Message::new(Role::User, "typed"),
+        };
+        assert_eq!(screen.take(&typed), ["  you: typed"]);
         let whole = ended(ReplyOutcome::Completed, "Hi there.", 9);
         assert_eq!(screen.take(&whole), ["agent: Hi there."]);
         let cut = ended(ReplyOutcome::Interrupted, "One two three.", 7);

@@ -1,7 +1,7 @@
 //! One caller's speech, from pre-roll to final.
 //!
 //! The words are searched while they are spoken. As the utterance grows, the mean its cepstra are
-//! normalised with becomes better known; at 1, 2 and 4 seconds, and at the end of a short one, the
+//! normalised with becomes better known; at a few lengths, and at the end of a short one, the
 //! search begins anew if the mean moved. When that is depends on the audio alone, not on how it came
 //! in chunks or how late the search is.
 use std::collections::VecDeque;
@@ -17,9 +17,9 @@ const PRE_ROLL: usize = 40;
 /// Frames searched in a step, and between partials: 100 ms.
 const STRIDE: usize = 10;
 /// When the mean is looked at again, in frames.
-const CHECKPOINTS: [usize; 3] = [100, 200, 400];
-/// An utterance up to this long is searched again at its end: 3 s, which takes at most 0.45 s.
-const SHORT: usize = 300;
+const CHECKPOINTS: [usize; 6] = [100, 200, 300, 400, 600, 800];
+/// An utterance up to this long is looked at once more at its end: 2 s, searched in 0.3 s.
+const SHORT: usize = 200;
 /// How far the mean must have moved for that.
 const MOVED: f32 = 1.5;
 /// Noise mixed into what is heard, as the peak of 16-bit samples: -78 dB. Silence made by machines

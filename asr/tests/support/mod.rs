@@ -30,6 +30,7 @@ pub struct Recording {
 }
 
 /// The folder with recorded speech, or `None` and a line that says what is skipped.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn recordings(what: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/audio");
     let folder = env::var_os("VOICED_TEST_AUDIO").map_or(beside, PathBuf::from);
