@@ -270,9 +270,9 @@ impl Ear {
 
     /// Starts rows anew that have come far and pause, or that seem to be in a rut.
     fn renew(&mut self, ready: &[bool]) {
-        for slot in 0..self.rows.len() {
+        for (slot, ready) in ready.iter().enumerate().take(self.rows.len()) {
             let renewal = match &mut self.rows[slot] {
-                Some(session) if ready[slot] => session.should_renew(&self.options),
+                Some(session) if *ready => session.should_renew(&self.options),
                 _ => None,
             };
             if let Some(renewal) = renewal {

@@ -4,7 +4,7 @@
 //!
 //! Reads the directory `VOICED_GOLDEN_ASR` when set: any that the generator under `scripts/golden`
 //! wrote, whatever its sizes and seed.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;

@@ -1,6 +1,6 @@
 //! Wrong checkpoints each give one clear error, both generations of names are read, and a
 //! quantised copy opens as what was saved.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 use std::{
     collections::HashMap,
     fs,
