@@ -39,7 +39,7 @@ by_isa! {
 #[inline(always)]
 fn narrow_body<const FMA: bool>(row: &[f32], pairs: &mut [u32]) {
     // Half a unit, or a little less where the unit before is even; weights are finite.
-    let nearest = |v: f32| v.to_bits() + 0x7fff + ((v.to_bits() >> 16) & 1);
+    let nearest = |v: f32| v.to_bits().wrapping_add(0x7fff + ((v.to_bits() >> 16) & 1));
     for (pair, [a, b]) in pairs.iter_mut().zip(row.as_chunks::<2>().0) {
         *pair = (nearest(*a) >> 16) | (nearest(*b) & 0xffff_0000);
     }
