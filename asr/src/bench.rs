@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use voiced_nn::{
     kv_cache::CacheFormat,
-    measure::{Stopwatch, read_bandwidth},
+    measure::{Stopwatch, processor_time, read_bandwidth},
     pool::Pool,
 };
 
-use crate::voxtral::{Caches, Checkpoint, Config, Formats, LoadError, Row, SAMPLES};
+use crate::voxtral::{Caches, Checkpoint, Config, Formats, LoadError, Row, SAMPLES, Work};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,11 @@ pub struct Figures {
     pub encoder: Duration,
     /// The same for 640 ms at once, each 80 ms of it.
     pub encoder_burst: Duration,
+    /// Processor time of a decoder step, divided by the threads: what it would take if nobody else
+    /// used the machine.
+    pub decoder_alone: Duration,
+    /// The same of an encoder step of 80 ms.
+    pub encoder_alone: Duration,
     /// Bytes of weights a decoder step reads.
     pub decoder_bytes: usize,
     /// Bytes of all weights.
@@ -101,35 +106,22 @@ impl Bench {
             } else {
                 1
             };
-            let start = Stopwatch::start();
-            let mut work: Vec<_> = rows
-                .iter_mut()
-                .enumerate()
-                .map(|(i, r)| (i, r, count))
-                .collect();
-            model.encode(&mut caches, &mut work, None)?;
-            let each = start.elapsed() / count as u32;
+            let lap = Lap::start();
+            model.encode(&mut caches, &mut work(&mut rows, count), None)?;
+            let lap = lap.end(count);
             if count == BURST {
-                burst.push(each)
+                burst.push(lap);
             } else {
-                encoder.push(each)
+                encoder.push(lap);
             }
             while rows[0].waiting() > 0 {
                 let choosing = rows[0].decoded() + 1 >= rows[0].prompt_len();
-                let count = if choosing {
-                    1
-                } else {
-                    rows[0].decodable().min(BURST)
-                };
-                let start = Stopwatch::start();
-                let mut work: Vec<_> = rows
-                    .iter_mut()
-                    .enumerate()
-                    .map(|(i, r)| (i, r, count))
-                    .collect();
-                model.decode(&mut caches, &mut work, &control, None)?;
+                let together = rows[0].decodable().min(BURST);
+                let count = if choosing { 1 } else { together };
+                let lap = Lap::start();
+                model.decode(&mut caches, &mut work(&mut rows, count), &control, None)?;
                 if choosing {
-                    decoder.push(start.elapsed());
+                    decoder.push(lap.end(1));
                 }
                 for row in &mut rows {
                     row.choose(control.pad);
@@ -138,9 +130,11 @@ impl Bench {
         }
         Ok(Figures {
             loading,
-            decoder: median(decoder),
-            encoder: median(encoder),
-            encoder_burst: median(burst),
+            decoder: median(&decoder, |lap| lap.waited),
+            encoder: median(&encoder, |lap| lap.waited),
+            encoder_burst: median(&burst, |lap| lap.waited),
+            decoder_alone: median(&decoder, |lap| lap.worked),
+            encoder_alone: median(&encoder, |lap| lap.worked),
             decoder_bytes: self.formats.decoder_bytes(&self.config),
             weights: model.weight_bytes(),
             peak: peak(),
@@ -150,7 +144,45 @@ impl Bench {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// Every row, to advance by `count` positions.
+fn work(rows: &mut [Row], count: usize) -> Vec<Work<'_>> {
+    let all = rows.iter_mut().enumerate();
+    all.map(|(slot, row)| (slot, row, count)).collect()
+}
+
+/// A measurement under way.
+struct Lap {
+    watch: Stopwatch,
+    processor: f64,
+}
+
+/// One measurement.
+struct Time {
+    waited: Duration,
+    /// Processor time divided by the threads.
+    worked: Duration,
+}
+
+impl Lap {
+    fn start() -> Lap {
+        Lap {
+            watch: Stopwatch::start(),
+            processor: processor_time(),
+        }
+    }
+
+    /// The time of each of `parts` equal parts.
+    fn end(self, parts: usize) -> Time {
+        let worked = (processor_time() - self.processor) / Pool::global().threads() as f64;
+        Time {
+            waited: self.watch.elapsed() / parts as u32,
+            worked: Duration::from_secs_f64(worked.max(0.0)) / parts as u32,
+        }
+    }
+}
+
+fn median(times: &[Time], which: impl Fn(&Time) -> Duration) -> Duration {
+    let mut times: Vec<Duration> = times.iter().map(which).collect();
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -36,7 +36,8 @@ impl Pages {
     #[cfg(unix)]
     pub fn zeroed(len: usize, backing: Backing) -> io::Result<Pages> {
         let huge = backing == Backing::Huge && len >= HUGE;
-        let mapped = len.max(1).next_multiple_of(if huge { HUGE } else { 4096 });
+        // Small pages for what is left after the last whole huge one.
+        let mapped = len.max(1).next_multiple_of(4096);
         // A huge page must start on its own boundary: map one more and give back the ends.
         let slack = if huge { HUGE } else { 0 };
         // SAFETY: a fresh anonymous private mapping at an address of the kernel's choice.
