@@ -342,6 +342,11 @@ impl Engine for Ear {
         session.feed(input).map_err(EngineError::bad_input)
     }
 
+    fn has_room(&self, slot: SlotId) -> bool {
+        let session = self.rows.get(slot.0).and_then(Option::as_ref);
+        session.is_none_or(Session::has_room)
+    }
+
     fn close(&mut self, slot: SlotId) {
         self.rows[slot.0] = None;
         for spare in &mut self.spares {

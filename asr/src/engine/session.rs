@@ -9,8 +9,10 @@ use crate::{
     words::{Word, WordStream, joined},
 };
 
-/// Audio waiting in a row before it is given up: a machine that falls this far behind is too slow.
+/// Audio waiting in a row before it is given up, for callers that do not hold back.
 const BACKLOG: u64 = 60 * 16_000;
+/// Audio waiting in a row before its session is asked to hold back.
+const QUEUE: u64 = 2 * 16_000;
 /// Audio kept for starting anew.
 const RECENT: usize = 5 * 16_000;
 /// Loudness above which there may be speech, and below which there is a pause: -45 dBFS.
@@ -136,6 +138,11 @@ impl Session {
         }
         self.inbox.push_back(input);
         Ok(())
+    }
+
+    /// Whether the queue is short enough to take more: two seconds of audio.
+    pub fn has_room(&self) -> bool {
+        self.waiting < QUEUE && self.inbox.len() < 256
     }
 
     /// Whether the row will soon have used up what it was given.

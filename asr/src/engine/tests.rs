@@ -306,6 +306,21 @@ fn a_closed_row_and_its_fork_are_gone() {
 }
 
 #[test]
+fn a_row_that_is_behind_asks_to_wait() {
+    let mut ear = ear(2, Options::default());
+    ear.open(SlotId(0));
+    ear.open(SlotId(1));
+    let second = vec![0.0; 16_000];
+    assert!(ear.has_room(SlotId(0)));
+    for _ in 0..2 {
+        ear.feed(SlotId(0), audio(&second)).unwrap();
+    }
+    assert!(!ear.has_room(SlotId(0)) && ear.has_room(SlotId(1)));
+    run(&mut ear, &mut Vec::new(), 0, &mut Written::new());
+    assert!(ear.has_room(SlotId(0)));
+}
+
+#[test]
 fn unusable_input_ends_one_lease() {
     let mut ear = ear(1, Options::default());
     ear.open(SlotId(0));
