@@ -219,7 +219,7 @@ fn rows_that_are_not_ready_rest_and_lose_nothing() {
             break;
         }
     }
-    assert_eq!(finals(&said, 0), [want.clone()]);
+    assert_eq!(finals(&said, 0), std::slice::from_ref(&want));
     assert_eq!(finals(&said, 1), [want]);
 }
 
