@@ -1,0 +1,467 @@
+//! The laws of the engine on the tiny checkpoint: batching, cancelling, forking and chunking change
+//! nothing, every finalise has one answer, and an endless session stays as it was.
+#![allow(clippy::unwrap_used)]
+use std::{collections::BTreeMap, path::PathBuf};
+
+use voiced_core::audio::AudioFrame;
+use voiced_nn::{kv_cache::CacheFormat, matrix::Format};
+
+use super::*;
+use crate::voxtral::{Checkpoint, Formats, LEFT_PAD, SAMPLES};
+
+fn golden() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn ear(rows: usize, options: Options) -> Ear {
+    let mut checkpoint = Checkpoint::open(&golden()).unwrap();
+    let formats = Formats::new(Format::F32);
+    let plan = Plan::new(checkpoint.config(), formats, rows, CacheFormat::F32, None).unwrap();
+    let tekken = checkpoint.take_tekken().unwrap();
+    let model = checkpoint.load(formats).unwrap();
+    Ear::new(model, tekken, checkpoint.control(), &plan, options).unwrap()
+}
+
+/// The clip of the golden data.
+fn clip() -> Vec<f32> {
+    let bytes = std::fs::read(golden().join("golden.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let pcm = file.tensor("audio.pcm_s16").unwrap();
+    voiced_core::audio::from_pcm16(pcm.data())
+}
+
+fn audio(samples: &[f32]) -> Hearing {
+    Hearing::Audio(AudioFrame::new(SampleRate::HEARING, samples))
+}
+
+/// Tokens of a row by position, as far as it got.
+type Written = BTreeMap<u64, u32>;
+
+/// Steps until idle; what every row said, and what row `watched` wrote.
+fn run(ear: &mut Ear, said: &mut Vec<(usize, Said)>, watched: usize, written: &mut Written) {
+    let ready = vec![true; ear.slots()];
+    loop {
+        let progress = ear
+            .step_said(&ready, &mut |slot, what| said.push((slot.0, what)))
+            .unwrap();
+        if let Some(session) = &ear.rows[watched] {
+            let row = &session.listener.row;
+            if row.chooses() {
+                written.insert(row.decoded(), row.written());
+            }
+        }
+        if progress == Progress::Idle {
+            return;
+        }
+    }
+}
+
+/// Feeds `samples` in chunks and runs after each.
+fn hear(
+    ear: &mut Ear,
+    slot: usize,
+    samples: &[f32],
+    chunk: usize,
+) -> (Vec<(usize, Said)>, Written) {
+    let (mut said, mut written) = (Vec::new(), Written::new());
+    for chunk in samples.chunks(chunk) {
+        ear.feed(SlotId(slot), audio(chunk)).unwrap();
+        run(ear, &mut said, slot, &mut written);
+    }
+    (said, written)
+}
+
+fn finals(said: &[(usize, Said)], slot: usize) -> Vec<String> {
+    let words = said
+        .iter()
+        .filter(|(s, _)| *s == slot)
+        .filter_map(|(_, s)| match s {
+            Said::Final(words) => Some(transcript(words)),
+            Said::Partial(_) => None,
+        });
+    words.collect()
+}
+
+fn finalize(ear: &mut Ear, slot: usize) -> String {
+    ear.feed(SlotId(slot), Hearing::Finalize).unwrap();
+    let mut said = Vec::new();
+    run(ear, &mut said, slot, &mut Written::new());
+    let mut finals = finals(&said, slot);
+    assert_eq!(finals.len(), 1, "one answer");
+    finals.remove(0)
+}
+
+/// What a whole clip and the silence after it say, by the plain loop.
+fn plain(ear: &Ear, samples: &[f32]) -> String {
+    let delay = ear.options.delay;
+    let mut caches = Caches::new(ear.model.config(), 1, 1, CacheFormat::F32).unwrap();
+    let mut row = Row::new(&ear.model, delay).unwrap();
+    let positions = samples.len().div_ceil(SAMPLES);
+    let mut all = samples.to_vec();
+    all.resize((positions + delay + 11) * SAMPLES + 40, 0.0);
+    row.push(&ear.model, &all);
+    let mut text = String::new();
+    let mut utf8 = voiced_nn::tekken::Utf8Stream::default();
+    while row.encodable() > 0 {
+        ear.model
+            .encode(&mut caches, &mut [(0, &mut row, 1)], None)
+            .unwrap();
+        let mut work = [(0, &mut row, 1)];
+        let said = ear
+            .model
+            .decode(&mut caches, &mut work, &ear.control, None)
+            .unwrap();
+        let Some(logits) = &said[0].logits else {
+            continue;
+        };
+        let logits: Vec<f32> = logits.to_vec1().unwrap();
+        let (id, _) = choice::choose(&logits, 0, &ear.control, &ear.options);
+        row.choose(id);
+        text.push_str(&utf8.push(ear.tekken.piece(id)));
+        let enough = row.decoded() > (LEFT_PAD + positions + delay) as u64;
+        if enough && (id == ear.control.pad || id == ear.control.eos) {
+            return text.trim().to_owned();
+        }
+    }
+    text.push_str(&utf8.finish());
+    text.trim().to_owned()
+}
+
+#[test]
+fn a_final_is_the_whole_clip() {
+    for delay in [2, 6, 15] {
+        let options = Options {
+            delay,
+            ..Options::default()
+        };
+        let mut ear = ear(1, options);
+        let clip = clip();
+        let want = plain(&ear, &clip);
+        assert!(want.chars().count() > 5, "the clip says {want:?}");
+        for chunk in [1, 320, 1280, 7001, clip.len()] {
+            ear.open(SlotId(0));
+            let (said, _) = hear(&mut ear, 0, &clip, chunk);
+            assert!(finals(&said, 0).is_empty());
+            assert_eq!(
+                finalize(&mut ear, 0),
+                want,
+                "delay {delay}, chunks of {chunk}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_row_alone_is_the_row_in_any_company() {
+    let mut ear = ear(3, Options::default());
+    let clip: Vec<f32> = clip().repeat(3);
+    ear.open(SlotId(0));
+    let (_, alone) = hear(&mut ear, 0, &clip, 640);
+    assert!(alone.len() > 100);
+
+    // In a batch, after a neighbour was cancelled, and after forks of its own.
+    for slot in 0..3 {
+        for i in 0..3 {
+            ear.open(SlotId(i));
+        }
+        let (mut said, mut written) = (Vec::new(), Written::new());
+        for (i, chunk) in clip.chunks(640).enumerate() {
+            for other in (0..3).filter(|other| *other != slot) {
+                // The neighbours hear other things, and one of them leaves and comes back.
+                let shifted = &clip[(i * 160 + other * 4000) % 90_000..][..chunk.len()];
+                if i % 40 == 39 && other == (slot + 1) % 3 {
+                    ear.close(SlotId(other));
+                    ear.open(SlotId(other));
+                }
+                ear.feed(SlotId(other), audio(shifted)).unwrap();
+            }
+            ear.feed(SlotId(slot), audio(chunk)).unwrap();
+            if i % 50 == 25 {
+                for any in 0..3 {
+                    ear.feed(SlotId(any), Hearing::Finalize).unwrap();
+                }
+            }
+            run(&mut ear, &mut said, slot, &mut written);
+        }
+        let asked = clip.chunks(640).len().div_ceil(50);
+        assert_eq!(finals(&said, slot).len(), asked - 1);
+        assert!(written == alone, "row {slot}");
+    }
+}
+
+#[test]
+fn rows_that_are_not_ready_rest_and_lose_nothing() {
+    let mut ear = ear(2, Options::default());
+    let clip = clip();
+    ear.open(SlotId(0));
+    hear(&mut ear, 0, &clip, 1280);
+    let want = finalize(&mut ear, 0);
+    for slot in 0..2 {
+        ear.open(SlotId(slot));
+        ear.feed(SlotId(slot), audio(&clip)).unwrap();
+        ear.feed(SlotId(slot), Hearing::Finalize).unwrap();
+    }
+    let mut said = Vec::new();
+    let mut idle = 0;
+    for round in 0.. {
+        // They take turns, and sometimes neither may.
+        let ready = [round % 3 == 0, round % 3 == 1];
+        let before = said.len();
+        let progress = ear.step_said(&ready, &mut |slot, what| said.push((slot.0, what)));
+        assert!(said.len() <= before + 1);
+        assert!(said[before..].iter().all(|(slot, _)| ready[*slot]));
+        idle = if progress.unwrap() == Progress::Idle {
+            idle + 1
+        } else {
+            0
+        };
+        if idle > 3 {
+            break;
+        }
+    }
+    assert_eq!(finals(&said, 0), std::slice::from_ref(&want));
+    assert_eq!(finals(&said, 1), [want]);
+}
+
+#[test]
+fn every_finalise_has_one_answer_and_nothing_is_said_twice() {
+    let mut ear = ear(1, Options::default());
+    let clip = clip();
+    ear.open(SlotId(0));
+    assert_eq!(finalize(&mut ear, 0), "");
+    hear(&mut ear, 0, &clip, 1280);
+    let first = finalize(&mut ear, 0);
+    assert!(!first.is_empty());
+    // Nothing was heard since.
+    assert_eq!(finalize(&mut ear, 0), "");
+    // Three in the queue, audio between them.
+    for part in clip.chunks(16_000) {
+        ear.feed(SlotId(0), audio(part)).unwrap();
+        ear.feed(SlotId(0), Hearing::SpeechStarted).unwrap();
+        ear.feed(SlotId(0), Hearing::Finalize).unwrap();
+    }
+    let mut said = Vec::new();
+    run(&mut ear, &mut said, 0, &mut Written::new());
+    assert_eq!(finals(&said, 0).len(), 3);
+    // Words come in order of time, across finals.
+    let mut last = Duration::ZERO;
+    for (_, what) in &said {
+        if let Said::Final(words) = what {
+            for word in words {
+                assert!(word.start <= word.end && last <= word.end);
+                assert!(word.confidence > 0.0 && word.confidence <= 1.0);
+                last = word.end;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_discarded_is_not_said() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    hear(&mut ear, 0, &clip(), 1280);
+    ear.feed(SlotId(0), Hearing::Discard).unwrap();
+    assert_eq!(finalize(&mut ear, 0), "");
+}
+
+#[test]
+fn partials_change_each_time_and_lead_to_the_final() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    let (said, _) = hear(&mut ear, 0, &clip(), 320);
+    let partials: Vec<&String> = said
+        .iter()
+        .map(|(_, s)| match s {
+            Said::Partial(text) => text,
+            Said::Final(_) => panic!("no final was asked for"),
+        })
+        .collect();
+    assert!(partials.len() >= 2);
+    assert!(
+        partials
+            .windows(2)
+            .all(|p| p[0] != p[1] && p[1].starts_with(p[0].as_str()))
+    );
+    let last = finalize(&mut ear, 0);
+    assert!(last.starts_with(partials.last().unwrap().as_str()));
+}
+
+#[test]
+fn a_closed_row_and_its_fork_are_gone() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    ear.feed(SlotId(0), audio(&clip())).unwrap();
+    ear.feed(SlotId(0), Hearing::Finalize).unwrap();
+    let ready = [true];
+    while ear.spares[0].is_none() {
+        ear.step_said(&ready, &mut |_, _| {}).unwrap();
+    }
+    ear.close(SlotId(0));
+    assert!(ear.spares[0].is_none());
+    let mut said = Vec::new();
+    run(&mut ear, &mut said, 0, &mut Written::new());
+    assert!(said.is_empty());
+    assert!(ear.feed(SlotId(0), Hearing::Finalize).is_err());
+}
+
+#[test]
+fn a_row_that_is_behind_asks_to_wait() {
+    let mut ear = ear(2, Options::default());
+    ear.open(SlotId(0));
+    ear.open(SlotId(1));
+    let second = vec![0.0; 16_000];
+    assert!(ear.has_room(SlotId(0)));
+    for _ in 0..2 {
+        ear.feed(SlotId(0), audio(&second)).unwrap();
+    }
+    assert!(!ear.has_room(SlotId(0)) && ear.has_room(SlotId(1)));
+    run(&mut ear, &mut Vec::new(), 0, &mut Written::new());
+    assert!(ear.has_room(SlotId(0)));
+}
+
+#[test]
+fn unusable_input_ends_one_lease() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    let wrong = AudioFrame::new(SampleRate::SPEECH, vec![0.0; 10]);
+    let error = ear.feed(SlotId(0), Hearing::Audio(wrong)).unwrap_err();
+    assert!(error.to_string().contains("24000 Hz"));
+    let minute = vec![0.0; 61 * 16_000];
+    let error = ear.feed(SlotId(0), audio(&minute)).unwrap_err();
+    assert!(error.to_string().contains("behind"));
+}
+
+fn blank(ear: &mut Ear, count: usize) {
+    let token = Token {
+        id: ear.control.pad,
+        index: 1000,
+        log_probability: 0.0,
+    };
+    let session = ear.rows[0].as_mut().unwrap();
+    for _ in 0..count {
+        session
+            .listener
+            .words
+            .push(token, &ear.control, &ear.tekken);
+    }
+}
+
+fn renewal(ear: &Ear) -> Option<Renewal> {
+    ear.rows[0].as_ref().unwrap().should_renew(&ear.options)
+}
+
+#[test]
+fn a_row_starts_anew_in_a_pause_after_a_while_and_out_of_a_rut() {
+    let options = Options {
+        roll_after: Some(Duration::from_secs(10)),
+        ..Options::default()
+    };
+    let noise: Vec<f32> = (0..16_000 * 8)
+        .map(|i| (i as f32 * 0.3).sin() * 0.1)
+        .collect();
+    for (quiet, blanks, seconds, want) in [
+        (true, 20, 8, Some(Renewal::InAPause)),
+        (true, 20, 3, None),
+        (true, 9, 8, None),
+        (false, 20, 8, None),
+        (false, 50, 8, Some(Renewal::OutOfARut)),
+        (false, 51, 8, None),
+        (false, 50, 2, Some(Renewal::OutOfARut)),
+    ] {
+        let mut ear = ear(1, options);
+        ear.open(SlotId(0));
+        let level = if quiet { 0.01 } else { 1.0 };
+        let samples: Vec<f32> = noise[..16_000 * seconds]
+            .iter()
+            .map(|s| s * level)
+            .collect();
+        hear(&mut ear, 0, &samples, 16_000);
+        // The tiny model never rests; so its blanks are made up.
+        let control = ear.control;
+        ear.rows[0].as_mut().unwrap().listener.words =
+            crate::words::WordStream::new(6, Duration::ZERO);
+        assert_eq!(control.pad, 32);
+        blank(&mut ear, blanks);
+        assert_eq!(
+            renewal(&ear),
+            want,
+            "quiet {quiet}, {blanks} blanks, {seconds} s"
+        );
+        ear.options.watchdog = false;
+        ear.options.roll_after = None;
+        assert_eq!(renewal(&ear), None);
+    }
+}
+
+/// Minutes of audio, an hour when `VOICED_LONG_TESTS` is set: what a session holds does not grow,
+/// starting anew keeps the clock, and words keep coming.
+#[test]
+fn an_endless_session_stays_as_it_was() {
+    let rounds = if std::env::var_os("VOICED_LONG_TESTS").is_some() {
+        720
+    } else {
+        36
+    };
+    let options = Options {
+        roll_after: None,
+        ..Options::default()
+    };
+    let mut clip = clip();
+    clip.resize(5 * 16_000, 0.0);
+    for anew in [false, true] {
+        let mut ear = ear(1, options);
+        ear.open(SlotId(0));
+        let mut last = Duration::ZERO;
+        let mut total = 0;
+        let mut resident = 0;
+        for round in 0..rounds {
+            hear(&mut ear, 0, &clip, 16_000);
+            let position = ear.rows[0].as_ref().unwrap().listener.row.decoded();
+            if anew {
+                assert!(position < 300);
+                ear.start_anew(0, [Renewal::InAPause, Renewal::OutOfARut][round % 2]);
+            } else {
+                assert!(position > round as u64 * 62);
+            }
+            ear.feed(SlotId(0), Hearing::Finalize).unwrap();
+            let mut said = Vec::new();
+            run(&mut ear, &mut said, 0, &mut Written::new());
+            for (_, what) in &said {
+                let Said::Final(words) = what else { continue };
+                total += words.len();
+                for word in words {
+                    assert!(word.end >= last, "{word:?} after {last:?}");
+                    last = word.end;
+                }
+            }
+            let heard = Duration::from_secs(5) * (round as u32 + 1);
+            assert!(
+                last <= heard + Duration::from_secs(1),
+                "{last:?} of {heard:?}"
+            );
+            let (words, samples) = ear.rows[0].as_ref().unwrap().held();
+            assert!(
+                words < 80 && samples <= 5 * 16_000,
+                "{words} words, {samples} samples"
+            );
+            if round == rounds / 4 {
+                resident = memory();
+            }
+        }
+        assert!(total > rounds, "{total} words");
+        let grown = memory().saturating_sub(resident);
+        assert!(grown < 2 << 20, "{grown} bytes more");
+        println!("{rounds} times 5 s, anew {anew}: {total} words, {grown} bytes more");
+    }
+}
+
+/// Resident bytes of this process, where the system says so.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = status
+        .split(' ')
+        .nth(1)
+        .and_then(|p| p.parse::<usize>().ok());
+    pages.unwrap_or_default() * 4096
+}
