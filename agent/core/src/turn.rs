@@ -107,7 +107,10 @@ pub enum ToolEffect {
 }
 
 /// Facts, with the time they became known.
-#[expect(clippy::large_enum_variant, reason = "facts are few; 64 of them wait at most")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "facts are few; 64 of them wait at most"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum TurnEvent {
     /// Voice activity began. `at` counts the caller's audio.

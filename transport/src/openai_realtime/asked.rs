@@ -76,7 +76,10 @@ impl Asked {
     /// not begun never will.
     pub fn reply_of(&mut self, id: CommandId) -> Option<Overrides> {
         let at = self.replies.iter().position(|(asked, _)| *asked == id)?;
-        self.replies.drain(..=at).next_back().map(|(_, overrides)| overrides)
+        self.replies
+            .drain(..=at)
+            .next_back()
+            .map(|(_, overrides)| overrides)
     }
 
     /// Whether the client asked to cut `item`; forgets it.
