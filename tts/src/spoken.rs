@@ -8,7 +8,7 @@ mod plain;
 mod words;
 
 /// Longest first clause, in bytes: the voice works out a whole clause before its first sound (14 ms
-/// for 50 bytes, 70 ms for 120), so a long line begins with a short one.
+/// for 50 bytes, 70 ms for 120 on a busy machine), so a long line begins with a short one.
 const FIRST_CLAUSE: usize = 90;
 /// Longest other clause.
 const CLAUSE: usize = 160;

@@ -61,22 +61,3 @@ mod tests {
         assert!(cut(&[0.0; 5_000]).is_none());
     }
 }
-#[cfg(test)]
-mod probe {
-    #[tokio::test]
-    async fn probe() {
-        use voiced_core::engine::VoiceActivityDetector;
-        let clip = super::clip().await.unwrap();
-        let mut r = voiced_core::resample::Resampler::new(voiced_core::audio::SampleRate::SPEECH, voiced_core::audio::SampleRate::HEARING);
-        let mut s = Vec::new();
-        r.process(&clip, &mut s);
-        let end = s.len();
-        r.process(&vec![0.0; 24000], &mut s);
-        let mut vad = voiced_asr::vad::Earshot::new();
-        for (i, w) in s.chunks_exact(256).enumerate() {
-            let p = vad.push(w);
-            eprintln!("{} ms {:+} {:.2} {:.0}", i * 16, ((i + 1) * 256) as i64 / 16 - end as i64 / 16, p.0, voiced_core::activity::level_dbfs(w));
-        }
-        panic!();
-    }
-}
