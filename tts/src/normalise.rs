@@ -158,7 +158,7 @@ impl Normaliser {
         let rules = Rules::new(language, &self.pronunciations);
         let mut at = 0;
         while at < tokens.len() {
-            let (used, words) = rules.say(&tokens[at..]);
+            let (used, words) = rules.say(&tokens, at);
             let used = used.clamp(1, tokens.len() - at);
             at += used;
             spoken.push(words.trim(), tokens[at - 1].end);

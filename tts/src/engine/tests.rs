@@ -1,167 +1,14 @@
 #![allow(clippy::unwrap_used)]
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use voiced_core::engine::FaultKind;
-use voiced_nn::{matrix::Format, tekken::Tekken};
+use voiced_nn::matrix::Format;
 
 use super::*;
-use crate::voxtral::{Checkpoint, Config, Formats};
 
-/// The golden checkpoint with a vocabulary as large as that of the small tokenizer: rows for the
-/// ids it lacks are those of other ids. A directory as published, opened as published.
-fn directory() -> tempfile::TempDir {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    let tekken = Tekken::open(&golden.join("tekken_mini.json")).unwrap();
-    let vocab = tekken.vocab_size();
-    std::fs::copy(golden.join("tekken_mini.json"), at("tekken.json")).unwrap();
-    let params = std::fs::read_to_string(golden.join("params.json")).unwrap();
-    let params = params.replace("\"vocab_size\": 1056", &format!("\"vocab_size\": {vocab}"));
-    std::fs::write(at("params.json"), params).unwrap();
-    std::fs::create_dir(at("voice_embedding")).unwrap();
-    for name in ["tiny_a.pt", "tiny_b.pt"] {
-        let file = Path::new("voice_embedding").join(name);
-        std::fs::copy(golden.join(&file), directory.path().join(file)).unwrap();
-    }
-    let bytes = std::fs::read(golden.join("consolidated.safetensors")).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    const TEXT: &str = "mm_audio_embeddings.tok_embeddings.weight";
-    let few = file.tensor(TEXT).unwrap();
-    let dim = few.shape()[1];
-    let rows: Vec<u8> = few
-        .data()
-        .iter()
-        .copied()
-        .cycle()
-        .take(vocab * dim * 2)
-        .collect();
-    let many = safetensors::tensor::TensorView::new(few.dtype(), vec![vocab, dim], &rows).unwrap();
-    let tensors = file.iter().map(|(name, view)| match name {
-        TEXT => (name, many.clone()),
-        _ => (name, view),
-    });
-    safetensors::tensor::serialize_to_file(tensors, None, &at("consolidated.safetensors")).unwrap();
-    directory
-}
+mod rig;
 
-struct Rig {
-    speaker: Speaker,
-    now: Arc<AtomicU64>,
-    _directory: tempfile::TempDir,
-}
-
-fn options() -> Options {
-    Options {
-        rows: 3,
-        voices_kept: 2,
-        voice: "tiny_a".to_owned(),
-        together: 16,
-        ..Options::default()
-    }
-}
-
-fn rig_of(options: Options, format: Format) -> Rig {
-    let directory = directory();
-    let checkpoint = Checkpoint::open(directory.path()).unwrap();
-    let formats = Formats::new(format);
-    let config: Config = checkpoint.config().clone();
-    let voices = Voices::new(directory.path(), &config.voices, config.backbone.dim, None);
-    let parts = Parts {
-        codec: checkpoint.codec(formats).unwrap(),
-        prompt: checkpoint.prompt().unwrap(),
-        voices: Arc::new(voices),
-        normaliser: Normaliser::default(),
-        model: checkpoint.load(formats).unwrap(),
-    };
-    let now = Arc::new(AtomicU64::new(0));
-    let clock = Arc::clone(&now);
-    let clock: Clock = Box::new(move || Duration::from_millis(clock.load(SeqCst)));
-    Rig {
-        speaker: Speaker::with_clock(parts, options, clock).unwrap(),
-        now,
-        _directory: directory,
-    }
-}
-
-fn rig() -> Rig {
-    rig_of(options(), Format::F32)
-}
-
-fn line(text: &str, voice: &str) -> Line {
-    Line {
-        text: text.to_owned(),
-        voice: Some(voice.to_owned()),
-        speed: None,
-    }
-}
-
-/// What a lease was given, in a form to be compared.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Heard {
-    samples: Vec<f32>,
-    words: Vec<(usize, Duration)>,
-    ends: usize,
-    /// Steps until the first sound.
-    first: Option<usize>,
-}
-
-impl Rig {
-    /// Steps with all rows ready until nothing is left; `when` is called before every step.
-    fn run(&mut self, mut when: impl FnMut(&mut Speaker, usize)) -> BTreeMap<usize, Heard> {
-        let heard: RefCell<BTreeMap<usize, Heard>> = RefCell::default();
-        let rows = self.speaker.slots();
-        for step in 0..20_000 {
-            when(&mut self.speaker, step);
-            let mut given = vec![0; rows];
-            let progress = self.speaker.step(&vec![true; rows], &mut |slot, speech| {
-                given[slot.0] += 1;
-                let mut heard = heard.borrow_mut();
-                let heard = heard.entry(slot.0).or_default();
-                match speech {
-                    Speech::Audio(frame) => {
-                        assert!(frame.duration() <= Duration::from_millis(200));
-                        assert!(frame.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
-                        heard.first.get_or_insert(step);
-                        heard.samples.extend(&frame.samples);
-                    }
-                    Speech::Word { end, at } => heard.words.push((end, at)),
-                    Speech::End => heard.ends += 1,
-                }
-            });
-            assert!(given.iter().all(|n| *n <= 1), "one output a row and step");
-            if progress.unwrap() == Progress::Idle {
-                return heard.into_inner();
-            }
-        }
-        panic!("it never ends");
-    }
-
-    fn say(&mut self, slot: usize, lines: &[Line]) {
-        self.speaker.open(SlotId(slot));
-        for line in lines {
-            self.speaker.feed(SlotId(slot), line.clone()).unwrap();
-        }
-    }
-
-    /// What a fresh engine says.
-    fn alone(format: Format, lines: &[Line]) -> Heard {
-        let mut rig = rig_of(options(), format);
-        rig.say(0, lines);
-        let mut heard = rig.run(|_, _| {}).remove(&0).unwrap();
-        heard.first = None;
-        heard
-    }
-}
+use rig::{Heard, Rig, line, options, rig as small, rig_of};
 
 fn texts() -> [Vec<Line>; 3] {
     [
@@ -241,7 +88,7 @@ fn two_runs_are_identical_and_another_seed_is_not() {
 
 #[test]
 fn a_closed_row_is_silent_at_once() {
-    let mut rig = rig();
+    let mut rig = small();
     rig.say(0, &texts()[0]);
     rig.say(1, &texts()[1]);
     let mut after = 0;
@@ -259,7 +106,7 @@ fn a_closed_row_is_silent_at_once() {
 
 #[test]
 fn a_known_voice_is_not_read_again() {
-    let mut rig = rig();
+    let mut rig = small();
     let text = [line("Hello.", "tiny_a")];
     rig.say(0, &text);
     let first = rig.run(|_, _| {})[&0].first.unwrap();
@@ -269,7 +116,7 @@ fn a_known_voice_is_not_read_again() {
     assert!(first >= 1, "{first}");
     assert_eq!(second, 0);
     // More voices than places: the oldest goes, and nobody notices but the clock.
-    let mut small = rig_of(
+    let mut tight = rig_of(
         Options {
             voices_kept: 1,
             ..options()
@@ -278,19 +125,19 @@ fn a_known_voice_is_not_read_again() {
     );
     for voice in ["tiny_a", "tiny_b", "tiny_a"] {
         let lines = [line("Hello.", voice)];
-        small.say(0, &lines);
-        let mut heard = small.run(|_, _| {}).remove(&0).unwrap();
+        tight.say(0, &lines);
+        let mut heard = tight.run(|_, _| {}).remove(&0).unwrap();
         heard.first = None;
         assert!(heard == Rig::alone(Format::F32, &lines), "{voice}");
     }
-    small.say(0, &[line("Hello.", "tiny_a")]);
-    small.say(1, &[line("Hello.", "tiny_b")]);
-    assert_eq!(small.run(|_, _| {}).len(), 2);
+    tight.say(0, &[line("Hello.", "tiny_a")]);
+    tight.say(1, &[line("Hello.", "tiny_b")]);
+    assert_eq!(tight.run(|_, _| {}).len(), 2);
 }
 
 #[test]
 fn a_row_that_is_not_ready_stands_still() {
-    let mut rig = rig();
+    let mut rig = small();
     rig.say(0, &texts()[0]);
     for _ in 0..20 {
         let progress = rig
@@ -366,7 +213,7 @@ fn the_first_chunk_of_a_newcomer_goes_before_the_surplus_of_others() {
 
 #[test]
 fn anything_is_sound_or_silence_and_ends() {
-    let mut rig = rig();
+    let mut rig = small();
     let texts = [
         String::new(),
         "?".to_owned(),
@@ -396,7 +243,7 @@ fn anything_is_sound_or_silence_and_ends() {
 /// Ten thousand letters in one word and in many, without an end from the model's side.
 #[test]
 fn long_texts_are_cut_capped_and_end() {
-    let mut rig = rig();
+    let mut rig = small();
     for text in ["x".repeat(10_000), "So it goes. ".repeat(830)] {
         rig.say(0, &[line(&text, "tiny_b")]);
         let heard = rig.run(|_, _| {}).remove(&0).unwrap();
@@ -408,7 +255,7 @@ fn long_texts_are_cut_capped_and_end() {
 
 #[test]
 fn what_cannot_be_is_refused_in_words() {
-    let mut rig = rig();
+    let mut rig = small();
     rig.speaker.open(SlotId(0));
     let refused = rig
         .speaker

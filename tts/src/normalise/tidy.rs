@@ -38,11 +38,12 @@ pub(super) fn tidy(text: &str) -> Vec<Token> {
             });
         }
         // A line is a sentence when the next one begins a new thing.
-        let heading = line.trim_start().starts_with(['#', '-', '*', '•', '>']);
-        if heading && let Some(last) = tokens[first..].last_mut() {
-            if last.text.ends_with(char::is_alphanumeric) {
-                last.text.push('.');
-            }
+        let marked = line.split_whitespace().next().is_some_and(is_line_mark);
+        if marked
+            && let Some(last) = tokens[first..].last_mut()
+            && last.text.ends_with(char::is_alphanumeric)
+        {
+            last.text.push('.');
         }
     }
     merge_links(tokens)
