@@ -16,10 +16,7 @@ use voiced_nn::{
     weights::{Kept, Wanted, Weights, WeightsError, save},
 };
 
-use crate::{
-    codec::CodecEncoder,
-    voxtral::{LoadError, Voxtral},
-};
+use crate::{codec::CodecEncoder, voxtral::Voxtral};
 
 mod torch;
 
@@ -106,9 +103,6 @@ pub enum VoiceError {
         /// The longest.
         most: f32,
     },
-    /// The encoder failed, or there is none.
-    #[error(transparent)]
-    Encoder(#[from] LoadError),
     /// The model could not compute it.
     #[error("the voice could not be computed: {0}")]
     Compute(#[from] candle_core::Error),

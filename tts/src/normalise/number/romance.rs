@@ -328,7 +328,7 @@ pub(super) const PORTUGUESE_ORDINALS: [&str; 10] = [
 pub(super) fn portuguese(n: u64) -> String {
     // "e" in front of a last group that is small or round.
     let gap = |rest: u64| {
-        if rest < 100 || (rest < 1_000 && rest % 100 == 0) {
+        if rest < 100 || (rest < 1_000 && rest.is_multiple_of(100)) {
             " e "
         } else {
             " "

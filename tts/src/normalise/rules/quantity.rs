@@ -147,11 +147,11 @@ impl Rules<'_> {
                 format!("{}{amount}", if negative.is_some() { "-" } else { "" }),
             ))
         };
-        if let Some((sign, amount)) = sign_first(core) {
-            if !amount.is_empty() {
-                let number = self.number(&amount)?;
-                return self.amount(place, &number, sign, 1);
-            }
+        if let Some((sign, amount)) = sign_first(core)
+            && !amount.is_empty()
+        {
+            let number = self.number(&amount)?;
+            return self.amount(place, &number, sign, 1);
         }
         if self.lexicon.currency(core).is_some() {
             let number = self.number(place.next(1)?)?;
