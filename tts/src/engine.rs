@@ -6,6 +6,8 @@
 //! it, so the next line in the same voice starts with its text. While somebody waits for a first
 //! sound, rows that are far ahead of their listeners pause.
 //!
+//! The model has no tempo: `Line::speed` is for whoever stretches sound behind it.
+//!
 //! Invariant: what a lease says depends on its lines, the options and its number of line alone,
 //! never on neighbours or on who had the row before. Every line ends: frames are capped by the
 //! text, and text that nobody can say is silence.

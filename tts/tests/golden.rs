@@ -1,7 +1,7 @@
 //! Voxtral TTS against the reference, stage by stage, and against itself in every way of batching.
 //! `VOICED_GOLDEN_TTS` names another directory made by the same generator.
 #![allow(clippy::unwrap_used)]
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use candle_core::Tensor;
 use serde::Deserialize;
@@ -32,6 +32,10 @@ struct Cases {
 
 #[test]
 fn text_and_prompts_are_tokenised_as_by_mistral_common() {
+    if !directory().join("tokenizer_mini_vectors.json").is_file() {
+        println!("skipped: {} has no tokenizer cases", directory().display());
+        return;
+    }
     let tekken = Tekken::open(&directory().join("tekken_mini.json")).unwrap();
     let counts = tekken
         .audio()
@@ -181,7 +185,7 @@ fn frames_come_back_as_the_reference_s_embeddings() {
         );
     }
     let mut bad = golden.request(0).codes[0].clone();
-    bad.0[5] = 23;
+    bad.0[5] = rig.config().codec.levels as u16 + 2;
     assert!(rig.model.embed_frames(&[bad]).is_err());
     assert!(rig.model.embed_text(&[rig.config().vocab as u32]).is_err());
 }
@@ -490,7 +494,7 @@ fn a_wrong_directory_is_named_with_all_that_is_wrong() {
             .contains("tekken.json")
     );
     std::fs::copy(
-        support::directory().join("tekken_mini.json"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tekken_mini.json"),
         at("tekken.json"),
     )
     .unwrap();
@@ -500,7 +504,7 @@ fn a_wrong_directory_is_named_with_all_that_is_wrong() {
             .prompt()
             .unwrap_err()
             .to_string()
-            .contains("1056")
+            .contains(&format!("says {}", checkpoint.config().vocab))
     );
     std::fs::copy(at("encoder.safetensors"), at("consolidated.safetensors")).unwrap();
     assert!(refused().contains("missing"), "{}", refused());

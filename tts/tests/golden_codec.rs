@@ -227,7 +227,7 @@ fn codes_that_do_not_exist_are_refused_and_nothing_advances() {
         with(0, semantic + 2),
         with(0, u16::MAX),
         with(3, 1),
-        with(36, levels + 2),
+        with(codec.config().acoustic, levels + 2),
         short,
         Frame(Vec::new()),
     ] {

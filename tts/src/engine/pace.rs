@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 pub type Clock = Box<dyn Fn() -> Duration + Send>;
 
 /// The system's monotonic clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this crate's clock"
+)]
 pub(super) fn monotonic() -> Clock {
     let start = Instant::now();
     Box::new(move || start.elapsed())

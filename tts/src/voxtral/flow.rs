@@ -138,9 +138,10 @@ impl Flow {
     }
 
     pub(super) fn first_projection(&self, tokens: &Tensor) -> Result<Tensor> {
-        let Some(first) = self.layers.first() else {
-            return Tensor::zeros((tokens.dim(0)?, 0), candle_core::DType::F32, &Device::Cpu);
-        };
+        let first = self
+            .layers
+            .first()
+            .expect("a flow has layers: its sizes were checked");
         let normed = first.attention_norm.forward(tokens)?;
         project(&[&first.wq, &first.wk, &first.wv], &normed)
     }
@@ -163,10 +164,14 @@ impl Flow {
             Some(self.interleave(&projected, &self.projected_times, step, &told.projected)?);
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
-            let mixed = match qkv.take() {
-                Some(qkv) if i < last => mix(&self.three(), TOKENS, &qkv, None)?,
-                // One layer is first and last at once.
-                first => self.mixed(layer, i == last, &tokens, first)?,
+            let mixed = match (i == last, qkv.take()) {
+                (true, _) => self.mixed_first_tokens(layer, &tokens)?,
+                (false, Some(qkv)) => mix(&self.three(), TOKENS, &qkv, None)?,
+                (false, None) => {
+                    let normed = layer.attention_norm.forward(&tokens)?;
+                    let qkv = project(&[&layer.wq, &layer.wk, &layer.wv], &normed)?;
+                    mix(&self.three(), TOKENS, &qkv, None)?
+                }
             };
             if i == last {
                 tokens = heads_of_sequences(&tokens)?;
@@ -179,22 +184,9 @@ impl Flow {
         self.output.forward(&self.norm.forward(&tokens)?)
     }
 
-    /// Attention of one layer: of all tokens, or in the last layer of the first alone.
-    fn mixed(
-        &self,
-        layer: &Block,
-        last: bool,
-        tokens: &Tensor,
-        qkv: Option<Tensor>,
-    ) -> Result<Tensor> {
+    /// Attention of the first token of every sequence over all three.
+    fn mixed_first_tokens(&self, layer: &Block, tokens: &Tensor) -> Result<Tensor> {
         let normed = layer.attention_norm.forward(tokens)?;
-        if !last {
-            let qkv = match qkv {
-                Some(qkv) => qkv,
-                None => project(&[&layer.wq, &layer.wk, &layer.wv], &normed)?,
-            };
-            return mix(&self.three(), TOKENS, &qkv, None);
-        }
         let queries = layer.wq.forward(&heads_of_sequences(&normed)?)?;
         let others = project(&[&layer.wk, &layer.wv], &normed)?;
         mix(&self.three(), 1, &others, Some(&queries))

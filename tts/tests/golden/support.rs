@@ -1,5 +1,5 @@
 //! Golden data; shared by the golden tests.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, dead_code)]
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
