@@ -8,7 +8,7 @@ use super::*;
 
 mod rig;
 
-use rig::{Heard, Rig, line, options, rig as small, rig_of};
+use rig::{Heard, Rig, endless, line, options, rig as small, rig_of};
 
 fn texts() -> [Vec<Line>; 3] {
     [
@@ -154,14 +154,11 @@ fn a_row_that_is_not_ready_stands_still() {
 #[test]
 fn the_first_chunk_of_a_newcomer_goes_before_the_surplus_of_others() {
     let long = "word and word and word, ".repeat(12);
-    let mut rig = rig_of(
-        Options {
-            ahead: Duration::from_millis(16),
-            together: 8,
-            ..options()
-        },
-        Format::F32,
-    );
+    let mut rig = endless(Options {
+        ahead: Duration::from_millis(16),
+        together: 8,
+        ..options()
+    });
     rig.say(0, &[line(&long, "tiny_a")]);
     let mut ahead = 0;
     let step = |rig: &mut Rig| {
@@ -237,6 +234,18 @@ fn anything_is_sound_or_silence_and_ends() {
             heard.samples.len() / 192 <= most + 30 * text.len(),
             "{text:?}"
         );
+    }
+}
+
+/// A model that never says that it is done is cut off in proportion to the text.
+#[test]
+fn a_voice_that_never_ends_is_cut_off() {
+    let mut rig = endless(options());
+    for (text, chars) in [("a", 2), ("Hello there.", 12)] {
+        rig.say(0, &[line(text, "tiny_a")]);
+        let heard = rig.run(|_, _| {}).remove(&0).unwrap();
+        assert_eq!(heard.samples.len() / 192, 40 + 3 * chars, "{text}");
+        assert_eq!((heard.ends, heard.words.last().unwrap().0), (1, text.len()));
     }
 }
 

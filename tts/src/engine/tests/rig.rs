@@ -16,8 +16,8 @@ use super::super::*;
 use crate::voxtral::{Checkpoint, Config, Formats};
 
 /// The golden checkpoint with a vocabulary as large as that of the small tokenizer: rows for the
-/// ids it lacks are those of other ids. A directory as published, opened as published.
-pub(super) fn directory() -> tempfile::TempDir {
+/// ids it lacks are those of other ids. Unless it `ends`, the end is never likeliest. A directory as published, opened as published.
+pub(super) fn directory(ends: bool) -> tempfile::TempDir {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -45,8 +45,17 @@ pub(super) fn directory() -> tempfile::TempDir {
         .take(vocab * dim * 2)
         .collect();
     let many = safetensors::tensor::TensorView::new(few.dtype(), vec![vocab, dim], &rows).unwrap();
+    const HEAD: &str = "acoustic_transformer.semantic_codebook_output.weight";
+    let head = file.tensor(HEAD).unwrap();
+    let mut endless = head.data().to_vec();
+    // The row of the end: its logit is zero, and among many some are above.
+    endless[dim * 2..2 * dim * 2].fill(0);
+    let endless =
+        safetensors::tensor::TensorView::new(head.dtype(), head.shape().to_vec(), &endless);
+    let endless = endless.unwrap();
     let tensors = file.iter().map(|(name, view)| match name {
         TEXT => (name, many.clone()),
+        HEAD if !ends => (name, endless.clone()),
         _ => (name, view),
     });
     safetensors::tensor::serialize_to_file(tensors, None, &at("consolidated.safetensors")).unwrap();
@@ -70,7 +79,15 @@ pub(super) fn options() -> Options {
 }
 
 pub(super) fn rig_of(options: Options, format: Format) -> Rig {
-    let directory = directory();
+    rig_in(directory(true), options, format)
+}
+
+/// A model that never ends by itself.
+pub(super) fn endless(options: Options) -> Rig {
+    rig_in(directory(false), options, Format::F32)
+}
+
+fn rig_in(directory: tempfile::TempDir, options: Options, format: Format) -> Rig {
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     let formats = Formats::new(format);
     let config: Config = checkpoint.config().clone();
