@@ -80,7 +80,7 @@ impl Default for Options {
 /// Positions that hold any voice, the longest segment at a byte a token, and its frames.
 const LEAST_CONTEXT: usize = MOST_ROWS + 5 + 4 * MOST + most_frames(MOST);
 /// Lines a lease may have waiting.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
 
 /// Frames a text of so many characters may take: English takes about one for each.
 const fn most_frames(chars: usize) -> usize {
@@ -336,6 +336,11 @@ impl Engine for Speaker {
             .map_err(EngineError::bad_input)?;
         session.lines.push_back((input, rows));
         Ok(())
+    }
+
+    fn has_room(&self, slot: SlotId) -> bool {
+        let session = self.sessions[slot.0].as_ref();
+        session.is_some_and(|session| session.lines.len() < WAITING)
     }
 
     fn close(&mut self, slot: SlotId) {

@@ -1,3 +1,4 @@
+//! Laws of the engine on a small model.
 #![allow(clippy::unwrap_used)]
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
@@ -273,8 +274,10 @@ fn what_cannot_be_is_refused_in_words() {
     assert_eq!(refused.kind, FaultKind::BadInput);
     assert!(refused.to_string().contains("tiny_a, tiny_b"), "{refused}");
     for _ in 0..WAITING {
+        assert!(rig.speaker.has_room(SlotId(0)));
         rig.speaker.feed(SlotId(0), line("x", "tiny_a")).unwrap();
     }
+    assert!(!rig.speaker.has_room(SlotId(0)));
     assert!(rig.speaker.feed(SlotId(0), line("x", "tiny_a")).is_err());
     assert_eq!(LEAST_CONTEXT, 376 + 5 + 1200 + 940);
 }

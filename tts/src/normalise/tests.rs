@@ -1,3 +1,4 @@
+//! What is said, case by case, and what never happens.
 #![allow(clippy::unwrap_used)]
 use super::*;
 

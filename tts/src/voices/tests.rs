@@ -1,3 +1,4 @@
+//! Voices: read, added, removed, refused.
 #![allow(clippy::unwrap_used)]
 use std::path::Path;
 

@@ -1,3 +1,4 @@
+//! What is read from params.json, and what is refused.
 #![allow(clippy::unwrap_used)]
 use super::*;
 
