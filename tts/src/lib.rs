@@ -1,7 +1,9 @@
 //! Everything that speaks: text into audio, line by line, streamed. In reading order:
 //!
 //! - [`spoken`]: a written line into clauses a voice can say;
-//! - [`embedded`]: the synthesiser that needs no download, on flite, and its [`voices`];
+//! - [`embedded`]: the synthesiser that needs no download, on flite, and its [`voices()`];
+//! - [`engine`]: the synthesiser on Voxtral TTS: [`voxtral`] (text to codes), [`codec`] (codes to
+//!   sound), [`mod@voices`] (presets and added ones), [`normalise`] (text to what can be said);
 //! - [`tone`]: a synthesiser that answers at once with a hum, for benches and tests;
 //! - `crew` (threads that synthesise), `flite` (the C library), `trim` (silence at the ends): how
 //!   [`embedded`] does it.
@@ -10,8 +12,13 @@
 //! writes, a line ends in speech, in silence or in a refusal, never in a hang or a panic.
 pub mod spoken;
 
+pub mod codec;
 pub mod embedded;
+pub mod engine;
+pub mod normalise;
 pub mod tone;
+pub mod voices;
+pub mod voxtral;
 
 mod crew;
 mod flite;

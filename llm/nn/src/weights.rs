@@ -169,6 +169,11 @@ impl Weights {
         self.entries.contains_key(name)
     }
 
+    /// The shape of a tensor, if there is such a one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
     /// Renames tensors, where files of different ages call the same tensor differently.
     pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) {
         let all = std::mem::take(&mut self.entries);
@@ -234,6 +239,19 @@ impl Weights {
         let mut out = vec![0f32; count];
         self.read(entry, 0, &mut out);
         out
+    }
+
+    /// One row of a matrix, straight from the file: for tables of which little is ever needed.
+    ///
+    /// # Panics
+    /// When the tensor was not part of a successful [`Weights::check`], was saved packed, or has
+    /// no such row.
+    pub fn row(&self, name: &str, row: usize, out: &mut [f32]) {
+        let entry = self.entry(name);
+        let cols: usize = entry.shape[1..].iter().product();
+        let fits = row < entry.shape[0] && out.len() == cols && entry.packed.is_none();
+        assert!(fits, "row {row} of {name} fits");
+        self.read(entry, row * cols, out);
     }
 
     /// A tensor as a packed matrix. A tensor saved packed keeps the format it was saved in.
