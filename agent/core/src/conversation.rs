@@ -16,18 +16,18 @@
 mod commands;
 mod hearing;
 mod opening;
+mod overlap;
 mod reply;
+mod replying;
+mod turns;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     epoch::Epoch,
-    history::{Content, History},
+    history::History,
     time::SessionTime,
-    turn::{
-        Action, CallEvent, EndReason, ItemId, Refusal, ReplyOptions, ReplyOutcome, Role, TurnEvent,
-        TurnMode,
-    },
+    turn::{Action, CallEvent, EndReason, ItemId, ReplyOptions, ReplyOutcome, TurnEvent, TurnMode},
 };
 use hearing::Hearing;
 use reply::Reply;
@@ -227,136 +227,10 @@ impl Conversation {
         self.n_ignored
     }
 
-    fn on_speech_started(&mut self, now: SessionTime, at: Duration) {
-        self.hearing.start(now, at);
-        match self.phase {
-            Phase::Listening { .. } | Phase::Paused { .. } | Phase::UserSpeaking { .. } => {
-                self.announce();
-                self.phase = Phase::UserSpeaking {
-                    give_up_at: now + self.settings.policy.speech_at_most,
-                };
-            }
-            Phase::Thinking | Phase::Speaking if self.settings.policy.interrupt => {
-                self.phase = Phase::Overlap {
-                    decide_at: now + self.settings.policy.hold_at_most,
-                };
-                self.is_held = true;
-                self.actions.push_back(Action::HoldPlayback);
-                self.tell(CallEvent::Held);
-            }
-            // A second sound while the first is being judged, or one that may not interrupt.
-            Phase::Overlap { .. } | Phase::Thinking | Phase::Speaking | Phase::Ended => (),
-        }
-    }
-
-    fn on_speech_ended(&mut self, now: SessionTime, at: Duration, silence: Duration) {
-        self.hearing.stop(now.minus(silence), at);
-        match self.phase {
-            Phase::UserSpeaking { .. } => self.pause(now),
-            Phase::Overlap { decide_at } => {
-                let soon = now + FINAL_AFTER_SOUND;
-                self.phase = Phase::Overlap {
-                    decide_at: decide_at.min(soon),
-                };
-            }
-            _ => (),
-        }
-    }
-
-    fn on_words(&mut self, now: SessionTime, text: &str, is_final: bool) {
-        if is_final && self.hearing.is_late_final() {
-            return self.ignore();
-        }
-        if is_final {
-            self.hearing.set_final(now, text);
-        } else {
-            self.hearing.set_partial(text);
-        }
-        if self.commit.is_some() {
-            if is_final && !self.hearing.awaits_final() {
-                self.settle_commit(now);
-            }
-            return;
-        }
-        match self.phase {
-            Phase::UserSpeaking { .. } => self.tell_words(),
-            Phase::Paused { .. } => {
-                self.tell_words();
-                self.assess();
-                if self.hearing.has_words() {
-                    self.reconsider(now);
-                } else if !self.hearing.awaits_final() {
-                    self.drop_turn(now);
-                }
-            }
-            // Words that voice activity missed are words all the same.
-            Phase::Listening { .. } if self.hearing.has_words() && self.is_automatic() => {
-                self.hearing.ended.get_or_insert(now);
-                self.pause(now);
-                self.tell_words();
-            }
-            Phase::Thinking | Phase::Speaking | Phase::Overlap { .. } => {
-                self.on_words_over_us(now, is_final);
-            }
-            Phase::Listening { .. } => self.tell_words(),
-            Phase::Ended => (),
-        }
-    }
-
-    /// Words over a reply: an interruption, agreement, or nothing.
-    fn on_words_over_us(&mut self, now: SessionTime, is_final: bool) {
-        let policy = &self.settings.policy;
-        if !policy.interrupt || !self.is_automatic() {
-            return; // they are heard when the reply is over
-        }
-        if self.hearing.contradicts(policy) {
-            if self.hearing.speech_lasted(now) >= policy.interrupt_after {
-                self.interrupt(now);
-            } else if let Phase::Overlap { decide_at } = self.phase {
-                // Too short to believe yet; look again as soon as it is not.
-                let again = self.hearing.long_enough_at(policy);
-                self.phase = Phase::Overlap {
-                    decide_at: decide_at.min(again),
-                };
-            }
-        } else if is_final && !self.hearing.is_loud && !self.hearing.awaits_final() {
-            self.carry_on(now);
-        }
-    }
-
-    /// The sound over the reply was nothing: the agent goes on where it was held.
-    fn carry_on(&mut self, now: SessionTime) {
-        self.hearing.give_up_finals();
-        self.hearing.reset();
-        self.release();
-        if matches!(self.phase, Phase::Overlap { .. }) {
-            self.phase = self.replying_phase();
-            self.progressed(now);
-        }
-    }
-
     fn replying_phase(&self) -> Phase {
         match &self.reply {
             Some(reply) if reply.is_heard => Phase::Speaking,
             _ => Phase::Thinking,
-        }
-    }
-
-    /// The caller has the floor: the reply stops, and the words that stopped it begin their turn.
-    fn interrupt(&mut self, now: SessionTime) {
-        self.announce();
-        self.refuse_queued();
-        self.stop_reply(ReplyOutcome::Interrupted);
-        self.after_reply(now);
-        self.tell_words();
-    }
-
-    /// A caller who speaks is answered in their own time: what was asked for before is not said
-    /// over them.
-    fn refuse_queued(&mut self) {
-        if let Some(id) = self.queued.take().and_then(|options| options.asked) {
-            let refusal = Refusal::ReplyActive;
-            self.tell(CallEvent::Refused { id, refusal });
         }
     }
 
@@ -385,50 +259,6 @@ impl Conversation {
                 remind_at: idle
                     .filter(|_| self.n_reminders < MOST_REMINDERS)
                     .map(|idle| now + idle),
-            };
-        }
-    }
-
-    fn pause(&mut self, now: SessionTime) {
-        let policy = &self.settings.policy;
-        let ended = *self.hearing.ended.get_or_insert(now);
-        let decide_at = match policy.mode {
-            TurnMode::Silence(silence) => ended + silence,
-            TurnMode::Detector { patience, .. } => ended + patience,
-            TurnMode::Manual => now + policy.final_within,
-        };
-        self.phase = Phase::Paused { decide_at };
-        self.assess();
-    }
-
-    fn assess(&mut self) {
-        if matches!(self.settings.policy.mode, TurnMode::Detector { .. })
-            && self.hearing.has_words()
-        {
-            self.actions.push_back(Action::AssessTurn {
-                words: self.hearing.text(),
-            });
-        }
-    }
-
-    /// New words in a pause: a verdict given on fewer words no longer counts.
-    fn reconsider(&mut self, now: SessionTime) {
-        let ended = self.hearing.ended.unwrap_or(now);
-        let TurnMode::Detector { patience, .. } = self.settings.policy.mode else {
-            return;
-        };
-        self.phase = Phase::Paused {
-            decide_at: ended + patience,
-        };
-    }
-
-    fn on_end_of_turn(&mut self, now: SessionTime, probability: f32) {
-        if let TurnMode::Detector { sure, at_least, .. } = self.settings.policy.mode
-            && sure <= probability
-        {
-            let ended = self.hearing.ended.unwrap_or(now);
-            self.phase = Phase::Paused {
-                decide_at: ended + at_least,
             };
         }
     }
@@ -462,136 +292,6 @@ impl Conversation {
                 }
                 Phase::Ended => return,
             }
-        }
-    }
-
-    /// A sound over the reply has been held for long enough.
-    fn judge(&mut self, now: SessionTime) {
-        let policy = &self.settings.policy;
-        let is_believed = self.hearing.speech_lasted(now) >= policy.interrupt_after;
-        if self.hearing.contradicts(policy) && is_believed {
-            self.interrupt(now);
-        } else if self.hearing.is_loud {
-            // A steady noise: words may still come and are looked at in `on_words_over_us`.
-            self.release();
-            self.phase = self.replying_phase();
-            self.progressed(now);
-        } else {
-            self.carry_on(now);
-        }
-    }
-
-    /// The pause was long enough: the turn is over if there is one.
-    fn decide(&mut self, now: SessionTime) {
-        let ended = self.hearing.ended.unwrap_or(now);
-        let final_by = ended + self.settings.policy.final_within;
-        if self.commit.is_some() {
-            self.settle_commit(now);
-            if self.reply.is_some() {
-                return;
-            }
-        }
-        if self.hearing.awaits_final() && now < final_by {
-            self.phase = Phase::Paused {
-                decide_at: final_by,
-            };
-            return;
-        }
-        self.hearing.give_up_finals();
-        if self.hearing.has_words() {
-            self.end_turn(now);
-        } else {
-            self.drop_turn(now);
-        }
-    }
-
-    fn end_turn(&mut self, now: SessionTime) {
-        let asked_at = self.hearing.ended.unwrap_or(now);
-        self.last_final = self.hearing.final_at;
-        let item = self.take_item();
-        self.tell(CallEvent::Committed {
-            item: item.clone(),
-            previous: self.history.last().cloned(),
-        });
-        self.remember_turn(item);
-        if self.settings.policy.reply {
-            self.start_reply(now, asked_at, ReplyOptions::default());
-        } else {
-            self.phase = Phase::Listening { remind_at: None };
-        }
-    }
-
-    /// Speech without words: a cough, a door.
-    fn drop_turn(&mut self, now: SessionTime) {
-        if self.hearing.is_announced {
-            let item = self.take_item();
-            self.tell(CallEvent::Discarded { item });
-        }
-        self.hearing.reset();
-        self.after_reply(now);
-    }
-
-    /// The words of the caller's turn become an item.
-    fn remember_turn(&mut self, item: ItemId) {
-        let text = self.hearing.text();
-        let audio = self
-            .hearing
-            .audio_end
-            .saturating_sub(self.hearing.audio_start);
-        self.n_reminders = 0;
-        self.tell(CallEvent::UserSaid {
-            item: item.clone(),
-            text: text.clone(),
-            audio,
-        });
-        let content = Content::Message {
-            role: Role::User,
-            text,
-            spoken: None,
-        };
-        self.history.push(item, content);
-        self.hearing.reset();
-    }
-
-    /// The name of the item being heard, with the end of its speech told.
-    fn take_item(&mut self) -> ItemId {
-        let item = self.hearing_item();
-        if std::mem::take(&mut self.hearing.is_announced) {
-            self.tell(CallEvent::SpeechStopped {
-                item: item.clone(),
-                at: self.hearing.audio_end,
-            });
-        }
-        item
-    }
-
-    fn hearing_item(&mut self) -> ItemId {
-        if let Some(item) = &self.hearing.item {
-            return item.clone();
-        }
-        let item = self.new_item();
-        self.hearing.item = Some(item.clone());
-        item
-    }
-
-    fn announce(&mut self) {
-        // A turn being committed keeps its item until its words are there.
-        if !self.hearing.is_announced && self.commit.is_none() && self.is_automatic() {
-            self.hearing.is_announced = true;
-            let item = self.hearing_item();
-            self.tell(CallEvent::SpeechStarted {
-                item,
-                at: self.hearing.audio_start,
-            });
-        }
-    }
-
-    fn tell_words(&mut self) {
-        if self.hearing.has_words() {
-            self.announce();
-            let item = self.hearing_item();
-            let text = self.hearing.text();
-            self.tell(CallEvent::Partial { item, text });
         }
     }
 

@@ -1,3 +1,4 @@
+//! Echo goes, the near voice stays, and switches that are off cost nothing.
 use std::f32::consts::TAU;
 
 use voiced_core::{epoch::Epoch, resample::Resampler};

@@ -1,3 +1,4 @@
+//! Packets late, lost, doubled and out of order, as scripts and at random.
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,4 @@
+//! The audio callbacks without a sound card.
 #![allow(clippy::unwrap_used)]
 use std::f32::consts::TAU;
 

@@ -1,3 +1,4 @@
+//! The beat does not drift, and the far buffer stays small.
 use proptest::prelude::*;
 
 use super::*;

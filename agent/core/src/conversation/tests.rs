@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     engine::ReplyEnd,
     turn::{
-        Command, CommandId, Message, Place, ReplySource, ToolCall, ToolEffect, ToolRuns, ToolSpec,
-        TurnPolicy,
+        Command, CommandId, Message, Place, ReplySource, Role, ToolCall, ToolEffect, ToolRuns,
+        ToolSpec, TurnPolicy,
     },
 };
 

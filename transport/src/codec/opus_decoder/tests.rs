@@ -1,3 +1,4 @@
+//! What Opus decodes, conceals and recovers, and that hostile packets cost nothing.
 #![allow(clippy::unwrap_used)]
 use std::f32::consts::TAU;
 

@@ -1,3 +1,4 @@
+//! Packets of many peers on one port reach the peer they are for.
 #![allow(clippy::unwrap_used)]
 use std::{
     future::poll_fn,
