@@ -231,8 +231,7 @@ impl Dialect {
         }
     }
 
-    /// A call that is carried out here. It must not be shown as one the client is to carry out, so
-    /// the protocol has no words for it.
+    /// A call that is carried out here: shown as an item, the client would carry it out too.
     pub(super) fn own_tool_called(&mut self, epoch: Epoch, call: &ToolCall) {
         if self.extensions {
             let response_id = self.response_id(epoch);
@@ -388,15 +387,14 @@ impl Dialect {
 
     /// Closes a reply whose end was never told.
     pub(super) fn abandon_reply(&mut self) {
-        if let Some(reply) = &self.reply {
-            let epoch = reply.epoch;
-            let ending = Ending {
-                outcome: ReplyOutcome::Failed("the reply was abandoned".into()),
-                written: reply.text.clone(),
-                heard: 0,
-                end: ReplyEnd::default(),
-            };
-            self.reply_ended(epoch, &ending);
-        }
+        let Some(reply) = &self.reply else { return };
+        let epoch = reply.epoch;
+        let ending = Ending {
+            outcome: ReplyOutcome::Failed("the reply was abandoned".into()),
+            written: reply.text.clone(),
+            heard: 0,
+            end: ReplyEnd::default(),
+        };
+        self.reply_ended(epoch, &ending);
     }
 }
