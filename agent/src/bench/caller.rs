@@ -140,6 +140,12 @@ impl Caller {
         }
     }
 
+    /// Takes the microphone's beat up again after a time in which nothing was sent; what was
+    /// missed is not made up for.
+    pub fn resume(&mut self) {
+        self.beat = clock::microphone(clock::now());
+    }
+
     /// Waits for what comes next, saying nothing.
     ///
     /// # Errors
