@@ -20,14 +20,15 @@ const HUMAN: f64 = 0.6;
 #[tokio::test]
 async fn a_spoken_question_is_answered_by_a_voice() {
     let daemon = Daemon::embedded().await;
-    let question = spoken("Hello. What time is it?").await;
+    // Its answer is the same at any time of day.
+    let question = spoken("Hello. Can you hear me?").await;
     let mut caller = Caller::connect(&daemon).await;
     caller.say(&silence(300));
     caller.say(&question);
     let done = caller.until("response.done").await;
     assert_eq!(done["response"]["status"], "completed", "{done}");
     let heard = caller.transcript();
-    let errors = word_error_rate("hello what time is it", &heard);
+    let errors = word_error_rate("hello can you hear me", &heard);
     assert!(errors <= SYNTHETIC, "{errors:.2} of '{heard}'");
 
     let reply = caller.reply();
