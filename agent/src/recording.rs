@@ -22,7 +22,7 @@ use voiced_core::{
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// It could not be opened or read.
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {name}")]
     Read {
         /// The file.
         name: String,

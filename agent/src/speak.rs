@@ -10,13 +10,13 @@ use voiced_pipeline::lease::{EngineClient, OpenError};
 #[derive(Debug, thiserror::Error)]
 pub enum SpeakError {
     /// There is no row of the synthesiser to be had.
-    #[error("the voice is not available: {0}")]
+    #[error("the voice is not available")]
     NoVoice(#[from] OpenError),
     /// The synthesiser gave up; its log says why.
     #[error("the voice gave up in the middle of the text")]
     GaveUp,
     /// The sound could not be written.
-    #[error("cannot write the sound: {0}")]
+    #[error("cannot write the sound")]
     Sink(#[from] std::io::Error),
     /// There was nothing to say.
     #[error("there is no text to speak")]

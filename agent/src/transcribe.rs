@@ -34,7 +34,7 @@ pub struct Utterance {
 #[derive(Debug, thiserror::Error)]
 pub enum TranscribeError {
     /// There is no row of the recogniser to be had.
-    #[error("the recogniser is not available: {0}")]
+    #[error("the recogniser is not available")]
     NoEar(#[from] OpenError),
     /// The recogniser gave up; its log says why.
     #[error("the recogniser gave up in the middle of the recording")]
