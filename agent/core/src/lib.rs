@@ -8,6 +8,7 @@
 //! - [`engine`]: what a model must do to serve calls;
 //! - [`playout`]: the shared ring to the loudspeaker;
 //! - [`resample`]: one rate to another, streamed;
+//! - [`interpret`]: simultaneous translation as a state machine;
 //! - [`record`]: the last events of a call, printable as a script.
 //!
 //! Invariant: nothing here waits, reads a clock, needs a runtime or knows a wire format.
@@ -17,6 +18,7 @@ pub mod conversation;
 pub mod engine;
 pub mod epoch;
 pub mod history;
+pub mod interpret;
 pub mod playout;
 pub mod record;
 pub mod resample;

@@ -28,6 +28,8 @@ pub struct Sentences {
     /// Bytes of the reply before `pending`.
     before: usize,
     n_lines: usize,
+    /// Whether every line is as short as the first.
+    by_clause: bool,
 }
 
 impl Sentences {
@@ -38,7 +40,26 @@ impl Sentences {
             pending: String::new(),
             before: written_before,
             n_lines: usize::from(written_before > 0),
+            by_clause: false,
         }
+    }
+
+    /// An interpreter's words: every line is a clause, as short as the first of a reply.
+    pub fn by_clause() -> Self {
+        Self {
+            by_clause: true,
+            ..Self::new(0)
+        }
+    }
+
+    /// Whether what is left could be a line, should nothing follow soon.
+    pub fn may_end_here(&self) -> bool {
+        self.ends_before(self.pending.len(), self.n_pending_words())
+    }
+
+    /// Words of the line that is not complete yet.
+    pub fn n_pending_words(&self) -> usize {
+        self.pending.split_whitespace().count()
     }
 
     /// Appends text and takes the lines it completes.
@@ -110,7 +131,7 @@ impl Sentences {
         let Some(mark) = line.chars().next_back() else {
             return false;
         };
-        let is_first = self.n_lines == 0;
+        let is_first = self.by_clause || self.n_lines == 0;
         match mark {
             '!' | '?' | '…' => true,
             '.' => !ends_with_abbreviation(line),
