@@ -1,4 +1,6 @@
 //! The front desk: admits calls, gives each its engines and its session, and counts them.
+mod interpreting;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -23,11 +25,14 @@ use voiced_core::{
 use crate::{
     call::{COMMANDS, CallHandle, CallRefused, CallRequest, EVENTS, Speaker, mic},
     drain::{Alive, Drain},
-    lease::EngineClient,
+    interpret::Translators,
+    lease::{EngineClient, Lease, OpenError},
     metrics::names,
     session::{self, Session, SessionParts},
     tools::ToolRunner,
 };
+
+pub use interpreting::InterpretRequest;
 
 /// Who answers: one agent's character and abilities.
 #[derive(Clone)]
@@ -73,6 +78,8 @@ pub struct CallsSettings {
     pub max_calls_per_address: usize,
     /// A call longer than this is ended.
     pub max_call: Duration,
+    /// Who interprets between languages.
+    pub translators: Arc<dyn Translators>,
     /// Shutdown.
     pub drain: Drain,
 }
@@ -122,22 +129,10 @@ impl Calls {
 
     /// Takes a call: its session runs until the handle is dropped or it ends itself.
     pub async fn begin(&self, request: CallRequest) -> Result<CallHandle, CallRefused> {
-        let admitted = self.admit(&request).inspect_err(|refused| {
-            let reason = match refused {
-                CallRefused::Full => "full",
-                CallRefused::TooManyFromAddress => "address",
-                CallRefused::Draining => "draining",
-                CallRefused::NoSuchPersona(_) => "persona",
-                CallRefused::EngineUnavailable(_) => "engine",
-            };
-            counter!(names::CALLS_REFUSED, "reason" => reason).increment(1);
-        })?;
+        let admitted = self.admit_counted(request.address, request.persona.as_deref())?;
         let settings = &self.desk.settings;
         let persona = self.persona(request.persona.as_deref())?;
-        let ear = settings.ear.open().await.map_err(|error| match error {
-            crate::lease::OpenError::AtCapacity => CallRefused::Full,
-            crate::lease::OpenError::Closed => CallRefused::EngineUnavailable("recogniser".into()),
-        })?;
+        let ear = self.ear().await?;
 
         let (epoch_writer, epoch_reader) = epoch();
         let (ring, reader, playback) = playout(RING_FRAMES, epoch_reader);
@@ -214,18 +209,48 @@ impl Calls {
         }
     }
 
-    fn admit(&self, request: &CallRequest) -> Result<Admitted, CallRefused> {
+    /// A row of the recogniser.
+    async fn ear(&self) -> Result<Lease<Hearing, Heard>, CallRefused> {
+        let ear = self.desk.settings.ear.open().await;
+        ear.map_err(|error| match error {
+            OpenError::AtCapacity => CallRefused::Full,
+            OpenError::Closed => CallRefused::EngineUnavailable("recogniser".into()),
+        })
+    }
+
+    fn admit_counted(
+        &self,
+        address: Option<IpAddr>,
+        persona: Option<&str>,
+    ) -> Result<Admitted, CallRefused> {
+        self.admit(address, persona).inspect_err(|refused| {
+            let reason = match refused {
+                CallRefused::Full => "full",
+                CallRefused::TooManyFromAddress => "address",
+                CallRefused::Draining => "draining",
+                CallRefused::NoSuchPersona(_) => "persona",
+                CallRefused::EngineUnavailable(_) => "engine",
+            };
+            counter!(names::CALLS_REFUSED, "reason" => reason).increment(1);
+        })
+    }
+
+    fn admit(
+        &self,
+        address: Option<IpAddr>,
+        persona: Option<&str>,
+    ) -> Result<Admitted, CallRefused> {
         if self.desk.settings.drain.is_draining() {
             return Err(CallRefused::Draining);
         }
-        self.persona(request.persona.as_deref())?;
+        self.persona(persona)?;
         let permit = self
             .desk
             .permits
             .clone()
             .try_acquire_owned()
             .map_err(|_| CallRefused::Full)?;
-        if let Some(address) = request.address {
+        if let Some(address) = address {
             let mut per_address = self.desk.per_address();
             let n_calls = per_address.entry(address).or_default();
             if *n_calls >= self.desk.settings.max_calls_per_address {
@@ -236,7 +261,7 @@ impl Calls {
         gauge!(names::CALLS_ALIVE).increment(1);
         Ok(Admitted {
             desk: self.desk.clone(),
-            address: request.address,
+            address,
             _permit: permit,
             _alive: self.desk.settings.drain.alive(),
         })

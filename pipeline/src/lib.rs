@@ -1,7 +1,8 @@
 //! Tokio actors that move audio and words. They wait so that the core need not.
 //!
 //! One call, in reading order: [`call`] is what a carrier hands over, [`calls`] admits it,
-//! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds. All calls share the
+//! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds into a [`ring`];
+//! [`interpret`] is the other kind of call, which translates. All calls share the
 //! engines behind [`lease`]s, served by the [`worker`] loop or by [`remote`] tasks. [`tools`] is
 //! what a model may call, [`drain`] is shutdown, [`metrics`] names what is counted and [`clock`]
 //! reads the time.
@@ -11,10 +12,12 @@ pub mod call;
 pub mod calls;
 pub mod clock;
 pub mod drain;
+pub mod interpret;
 pub mod lease;
 pub mod listen;
 pub mod metrics;
 pub mod remote;
+pub mod ring;
 pub mod session;
 pub mod speak;
 pub mod think;

@@ -24,6 +24,10 @@ pub mod names {
     pub const ENGINE_ROWS_STALLED: &str = "voiced_engine_rows_stalled";
     /// Leases refused for want of a row, by `engine`.
     pub const ENGINE_REFUSED: &str = "voiced_engine_refused_total";
+    /// Seconds from when words were heard until their interpretation sounds.
+    pub const EAR_VOICE_SPAN: &str = "voiced_ear_voice_span_seconds";
+    /// Lines of an interpretation that were shown but came too late to be said.
+    pub const LINES_SKIPPED: &str = "voiced_interpreter_lines_skipped_total";
     /// Facts that meant nothing in the phase they came in.
     pub const EVENTS_IGNORED: &str = "voiced_events_ignored_total";
 }

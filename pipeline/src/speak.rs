@@ -1,25 +1,18 @@
 //! Lines of a reply to frames in the playout ring, and which word lies where in them.
-use std::time::Duration;
-
-use tokio::{
-    sync::{mpsc, watch},
-    time::sleep,
-};
+use tokio::sync::{mpsc, watch};
 use voiced_core::{
     audio::SampleRate,
     engine::{Line, Speech},
     epoch::Epoch,
-    playout::{FRAME, PlayoutFrame, PlayoutWriter},
+    playout::PlayoutWriter,
     turn::TurnEvent,
 };
 
 use crate::{
     lease::{EngineClient, Lease},
+    ring::RingFiller,
     think::Spoken,
 };
-
-/// How long to wait for the loudspeaker to make room: one frame.
-const ROOM: Duration = Duration::from_millis(20);
 
 /// What `speak` is made of.
 pub struct Speak {
@@ -49,7 +42,7 @@ pub async fn speak(parts: Speak) {
     } = parts;
     let mut mouth = Mouth {
         voice,
-        ring,
+        ring: RingFiller::new(ring),
         facts,
         reply: None,
     };
@@ -73,7 +66,7 @@ pub async fn speak(parts: Speak) {
 
 struct Mouth {
     voice: EngineClient<Line, Speech>,
-    ring: PlayoutWriter,
+    ring: RingFiller,
     facts: mpsc::Sender<TurnEvent>,
     reply: Option<Reply>,
 }
@@ -85,8 +78,6 @@ struct Reply {
     lease: Option<Lease<Line, Speech>>,
     /// Samples put into the ring.
     n_samples: u64,
-    /// Samples that do not fill a frame yet.
-    tail: Vec<f32>,
 }
 
 impl Mouth {
@@ -101,12 +92,7 @@ impl Mouth {
             Spoken::End(epoch) => {
                 // Its lease ends with it.
                 self.reply = None;
-                self.put(PlayoutFrame {
-                    epoch,
-                    samples: [0.0; FRAME],
-                    is_last: true,
-                })
-                .await;
+                self.ring.end(epoch).await;
                 Ok(())
             }
         }
@@ -131,8 +117,8 @@ impl Mouth {
                 epoch,
                 lease,
                 n_samples: 0,
-                tail: Vec::with_capacity(FRAME),
             });
+            self.ring.clear();
         }
         let Some(mut reply) = self.reply.take() else {
             return Ok(());
@@ -147,7 +133,8 @@ impl Mouth {
             match lease.yields.recv().await {
                 Some(Speech::Audio(frame)) => {
                     debug_assert_eq!(frame.rate, SampleRate::SPEECH, "voices resample");
-                    self.fill(&mut reply, &frame.samples).await?;
+                    let n_samples = self.ring.fill(epoch, &frame.samples).await;
+                    self.told_of(&mut reply, n_samples).await?;
                 }
                 Some(Speech::Word { end: word, at }) => {
                     let samples = began + SampleRate::SPEECH.samples_in(at);
@@ -157,7 +144,8 @@ impl Mouth {
                 None => is_said = false,
             }
         }
-        self.flush(&mut reply).await?;
+        let n_samples = self.ring.flush(epoch).await;
+        self.told_of(&mut reply, n_samples).await?;
         if is_said {
             self.mark(epoch, reply.n_samples, end).await?;
             reply.lease = Some(lease);
@@ -168,45 +156,13 @@ impl Mouth {
         Ok(())
     }
 
-    /// Puts whole frames into the ring and keeps the rest.
-    async fn fill(&mut self, reply: &mut Reply, mut samples: &[f32]) -> Result<(), Gone> {
-        while !samples.is_empty() {
-            let (now, later) = samples.split_at((FRAME - reply.tail.len()).min(samples.len()));
-            reply.tail.extend_from_slice(now);
-            samples = later;
-            if reply.tail.len() == FRAME {
-                self.flush(reply).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts what is left into the ring, filled up with silence.
-    async fn flush(&mut self, reply: &mut Reply) -> Result<(), Gone> {
-        if reply.tail.is_empty() {
-            return Ok(());
-        }
-        let mut frame = PlayoutFrame {
-            epoch: reply.epoch,
-            samples: [0.0; FRAME],
-            is_last: false,
-        };
-        frame.samples[..reply.tail.len()].copy_from_slice(&reply.tail);
-        reply.tail.clear();
-        self.put(frame).await;
-        if reply.n_samples == 0 {
+    async fn told_of(&mut self, reply: &mut Reply, n_samples: u64) -> Result<(), Gone> {
+        if reply.n_samples == 0 && n_samples > 0 {
             let epoch = reply.epoch;
             self.tell(TurnEvent::AudioReady { epoch }).await?;
         }
-        reply.n_samples += FRAME as u64;
+        reply.n_samples += n_samples;
         Ok(())
-    }
-
-    /// Waits for room. The caller of `say` stops waiting when the frame goes stale.
-    async fn put(&mut self, frame: PlayoutFrame) {
-        while !self.ring.push(&frame) && !self.ring.is_abandoned() {
-            sleep(ROOM).await;
-        }
     }
 
     async fn mark(&mut self, epoch: Epoch, samples: u64, text_end: usize) -> Result<(), Gone> {

@@ -274,15 +274,17 @@ impl Interpreter {
         }
     }
 
-    /// From now on there are listeners of `language`, who hear `voice` at tempo `speed`.
+    /// From now on there are listeners of `language`, who hear `voice` at tempo `speed`, or only
+    /// read when it is not `spoken`.
     pub fn add_target(
         &mut self,
         id: TargetId,
         language: Language,
         voice: Option<String>,
         speed: f32,
+        spoken: bool,
     ) {
-        let target = Target::new(id, language, voice, speed);
+        let target = Target::new(id, language, voice, speed, spoken);
         self.targets.insert(id, target);
     }
 
@@ -323,6 +325,15 @@ impl Interpreter {
         let sounding = self.targets.values().any(Target::is_sounding);
         let watch = sounding.then(|| self.now + WATCH);
         [gap, cut, watch].into_iter().flatten().min()
+    }
+
+    /// No more will be said: what was heard is finished without waiting for silence.
+    pub fn finish(&mut self, now: SessionTime) {
+        self.now = self.now.max(now);
+        self.speaking = None;
+        self.quiet = Some(now.minus(self.settings.utterance_gap));
+        self.n_finals_due += 1;
+        self.actions.push_back(InterpretAction::FinishHearing);
     }
 
     /// Takes a fact.

@@ -164,6 +164,7 @@ fn desk(max_calls: usize) -> (Calls, Drain, Arc<Mutex<Vec<u128>>>) {
         max_calls,
         max_calls_per_address: 1,
         max_call: Duration::from_secs(600),
+        translators: Arc::new(crate::interpret::NoTranslators),
         drain: drain.clone(),
     });
     (calls, drain, freed)

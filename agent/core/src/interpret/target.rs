@@ -62,6 +62,7 @@ pub(super) struct Target {
     language: Language,
     voice: Option<String>,
     speed: f32,
+    spoken: bool,
     waiting: Option<Piece>,
     asked: Option<Asked>,
     exchanges: VecDeque<Exchange>,
@@ -87,12 +88,19 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(id: TargetId, language: Language, voice: Option<String>, speed: f32) -> Self {
+    pub(super) fn new(
+        id: TargetId,
+        language: Language,
+        voice: Option<String>,
+        speed: f32,
+        spoken: bool,
+    ) -> Self {
         Self {
             id,
             language,
             voice,
             speed,
+            spoken,
             waiting: None,
             asked: None,
             exchanges: VecDeque::new(),
@@ -351,6 +359,9 @@ impl Target {
         {
             self.written.pop_front();
         }
+        if !self.spoken {
+            return;
+        }
         let heard_from = self.oldest().unwrap_or(otherwise);
         self.lines.push_back(Timed {
             line,
@@ -397,7 +408,6 @@ impl Target {
                 text: timed.line.text.clone(),
                 voice: self.voice.clone(),
                 speed: Some(speed).filter(|speed| (*speed - 1.0).abs() > 0.01),
-                ..Line::default()
             };
             if self.at_voice.is_empty() {
                 timed.begins = Some(self.line_end);

@@ -39,7 +39,7 @@ struct World {
 impl World {
     fn new(settings: InterpretSettings) -> Self {
         let mut interpreter = Interpreter::new(settings);
-        interpreter.add_target(TARGET, tag("fr"), None, 1.0);
+        interpreter.add_target(TARGET, tag("fr"), None, 1.0, true);
         Self {
             interpreter,
             now: SessionTime::default(),
@@ -349,7 +349,7 @@ fn two_people_at_one_device_take_turns() {
     });
     world
         .interpreter
-        .add_target(TargetId(8), tag("en"), None, 1.0);
+        .add_target(TargetId(8), tag("en"), None, 1.0, true);
     world.speak(0, "good day to you.");
     world.run();
     assert_eq!(world.prompts.len(), 1, "only into French");

@@ -1,0 +1,627 @@
+//! One interpreted speaker: the microphone into any number of languages at once. The only owner of
+//! its [`Interpreter`]; targets come and go while it runs.
+//!
+//! Invariant: like a call's session it never awaits a send, so nothing downstream can make it deaf.
+mod say;
+mod translate;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinSet},
+};
+use tracing::Instrument;
+use voiced_core::{
+    activity::ActivityPolicy,
+    engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech, VoiceActivityDetector},
+    epoch::{EpochWriter, epoch},
+    interpret::{
+        InterpretAction, InterpretEvent, InterpretSettings, Interpreter, Language, TargetId, Told,
+    },
+    playout::{PlayoutControl, PlayoutReader, RING_FRAMES, playout},
+    time::SessionTime,
+    turn::{EndReason, TurnEvent},
+};
+
+use crate::{
+    call::{MicReceiver, MicSender},
+    clock::CallClock,
+    drain::Drain,
+    lease::{EngineClient, Lease, OpenError},
+    listen::{Listen, ListenOrder, listen},
+};
+use say::{Order, Say, say};
+use translate::translate;
+
+/// How many facts wait for the session. Then the stages wait.
+const FACTS: usize = 64;
+/// How many orders wait for `listen`.
+const LISTEN_ORDERS: usize = 16;
+/// How many commands wait for the session; then sending awaits.
+const COMMANDS: usize = 16;
+/// How many events wait for whoever shows them; who lets more wait is given up.
+pub const EVENTS: usize = 512;
+/// Lines that wait for the voice: as many as the interpreter hands over at once, and one more.
+const LINES: usize = 3;
+/// What is being said when no more will be heard is waited for at most this long.
+const FINISH_WITHIN: Duration = Duration::from_secs(60);
+
+/// Finds who translates from one language into another.
+pub trait Translators: Send + Sync {
+    /// The chat model that is asked; `source` is `None` where nobody knows what will be spoken.
+    ///
+    /// # Errors
+    /// When nobody here translates that.
+    fn between(
+        &self,
+        source: Option<&Language>,
+        target: &Language,
+    ) -> Result<EngineClient<Prompt, ReplyPiece>, NoTranslator>;
+}
+
+/// Nobody here translates that; the text says what can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoTranslator(pub String);
+
+impl std::fmt::Display for NoTranslator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoTranslator {}
+
+/// Where nothing is translated.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTranslators;
+
+impl Translators for NoTranslators {
+    fn between(
+        &self,
+        _: Option<&Language>,
+        _: &Language,
+    ) -> Result<EngineClient<Prompt, ReplyPiece>, NoTranslator> {
+        Err(NoTranslator("nothing is translated here".to_owned()))
+    }
+}
+
+/// Why a target was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetRefused {
+    /// Every row of the voice is taken.
+    Full,
+    /// Nobody here translates into it.
+    NoTranslator(NoTranslator),
+    /// The voice is gone.
+    NoVoice,
+}
+
+impl std::fmt::Display for TargetRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TargetRefused::Full => f.write_str("every voice is taken, try again shortly"),
+            TargetRefused::NoTranslator(reason) => reason.fmt(f),
+            TargetRefused::NoVoice => f.write_str("the voice is not available"),
+        }
+    }
+}
+
+impl std::error::Error for TargetRefused {}
+
+/// A language somebody listens to.
+#[derive(Clone, Debug)]
+pub struct TargetRequest {
+    /// Which.
+    pub language: Language,
+    /// The voice's name; `None` is the synthesiser's default.
+    pub voice: Option<String>,
+    /// Tempo when nothing hurries.
+    pub speed: f32,
+    /// Whether it is spoken or only written.
+    pub spoken: bool,
+}
+
+/// What the speaker's side asks for.
+enum InterpretCommand {
+    Add {
+        request: TargetRequest,
+        answer: oneshot::Sender<Result<Listening, TargetRefused>>,
+    },
+    Remove(TargetId),
+    Overhear(String),
+    Finish,
+}
+
+/// A target's sound, for whoever plays it.
+pub struct Listening {
+    /// Which target of its speaker.
+    pub target: TargetId,
+    /// Its ring, to be pulled every 20 ms; `None` when it is only written.
+    pub ring: Option<PlayoutReader>,
+}
+
+/// What the speaker's side is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InterpretTold {
+    /// Something was heard, translated or said.
+    Told(Told),
+    /// It is over; nothing follows.
+    Ended(EndReason),
+}
+
+/// Steers one interpreted speaker. Cheap to clone.
+#[derive(Clone)]
+pub struct InterpretControl {
+    commands: mpsc::Sender<InterpretCommand>,
+}
+
+impl InterpretControl {
+    /// From now on somebody listens to this language too.
+    ///
+    /// # Errors
+    /// When there is no translator or no voice for it, or the session is over.
+    pub async fn add(&self, request: TargetRequest) -> Result<Listening, TargetRefused> {
+        let (answer, answered) = oneshot::channel();
+        let command = InterpretCommand::Add { request, answer };
+        let over = |_| TargetRefused::NoVoice;
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| TargetRefused::NoVoice)?;
+        answered.await.map_err(over)?
+    }
+
+    /// Nobody listens to this target any more. Frees its voice.
+    pub async fn remove(&self, target: TargetId) {
+        self.command(InterpretCommand::Remove(target)).await;
+    }
+
+    /// What somebody else said, for the translators' understanding.
+    pub async fn overhear(&self, note: String) {
+        self.command(InterpretCommand::Overhear(note)).await;
+    }
+
+    /// No more will be said: what was heard is translated and said, then the session ends.
+    pub async fn finish(&self) {
+        self.command(InterpretCommand::Finish).await;
+    }
+
+    async fn command(&self, command: InterpretCommand) {
+        // A session that is over has nothing to be told.
+        let _ = self.commands.send(command).await;
+    }
+}
+
+/// The speaker's side. Dropping `mic` ends the session.
+pub struct InterpretHandle {
+    /// What is said: mono 16 kHz frames of at most 20 ms.
+    pub mic: MicSender,
+    /// Targets.
+    pub control: InterpretControl,
+    /// What is told. Ends after `InterpretTold::Ended`.
+    pub events: mpsc::Receiver<InterpretTold>,
+}
+
+/// What a session is made of.
+pub struct InterpretParts {
+    /// How.
+    pub settings: InterpretSettings,
+    /// The speaker's audio.
+    pub mic: MicReceiver,
+    /// The recogniser's row.
+    pub ear: Lease<Hearing, Heard>,
+    /// Who translates.
+    pub translators: Arc<dyn Translators>,
+    /// The synthesiser; a lease is a target.
+    pub voice: EngineClient<Line, Speech>,
+    /// Voice activity.
+    pub activity_detector: Box<dyn VoiceActivityDetector>,
+    /// How activity becomes speech.
+    pub activity: ActivityPolicy,
+    /// Shutdown.
+    pub drain: Drain,
+    /// A session longer than this is ended.
+    pub max_call: Duration,
+}
+
+/// A session and its handle, both without a microphone: that is the caller's to make.
+pub fn interpreting(parts: InterpretParts, mic: MicSender) -> (Interpreting, InterpretHandle) {
+    let (facts_tx, facts) = mpsc::channel(FACTS);
+    let (listening, orders) = mpsc::channel(LISTEN_ORDERS);
+    let (heard_tx, heard) = mpsc::channel(FACTS);
+    let (commands_tx, commands) = mpsc::channel(COMMANDS);
+    let (events, events_rx) = mpsc::channel(EVENTS);
+    let mut stages = JoinSet::new();
+    stages.spawn(
+        listen(Listen {
+            mic: parts.mic,
+            detector: parts.activity_detector,
+            activity: parts.activity,
+            ear: parts.ear,
+            orders,
+            facts: heard_tx,
+        })
+        .in_current_span(),
+    );
+    let session = Interpreting {
+        language: parts.settings.language.clone(),
+        interpreter: Interpreter::new(parts.settings),
+        translators: parts.translators,
+        voice: parts.voice,
+        drain: parts.drain,
+        max_call: parts.max_call,
+        clock: CallClock::start(),
+        stages,
+        targets: BTreeMap::new(),
+        n_targets: 0,
+        n_asked: 0,
+        listening,
+        heard,
+        facts,
+        facts_tx,
+        commands,
+        events,
+        finishing: None,
+        over: None,
+    };
+    let control = InterpretControl {
+        commands: commands_tx,
+    };
+    let handle = InterpretHandle {
+        mic,
+        control,
+        events: events_rx,
+    };
+    (session, handle)
+}
+
+/// A session ready to run.
+pub struct Interpreting {
+    language: Option<Language>,
+    interpreter: Interpreter,
+    translators: Arc<dyn Translators>,
+    voice: EngineClient<Line, Speech>,
+    drain: Drain,
+    max_call: Duration,
+    clock: CallClock,
+    stages: JoinSet<()>,
+    targets: BTreeMap<TargetId, Target>,
+    n_targets: u32,
+    n_asked: u64,
+    listening: mpsc::Sender<ListenOrder>,
+    heard: mpsc::Receiver<TurnEvent>,
+    facts: mpsc::Receiver<Fact>,
+    facts_tx: mpsc::Sender<Fact>,
+    commands: mpsc::Receiver<InterpretCommand>,
+    events: mpsc::Sender<InterpretTold>,
+    /// No more will be heard since then.
+    finishing: Option<SessionTime>,
+    over: Option<EndReason>,
+}
+
+/// A fact of a stage; a translator's is about one request.
+struct Fact {
+    asked: Option<u64>,
+    event: InterpretEvent,
+}
+
+/// The stages of one target.
+struct Target {
+    translator: EngineClient<Prompt, ReplyPiece>,
+    /// The voice, where it is spoken.
+    mouth: Option<Mouth>,
+    /// The request that counts, and the task that makes it.
+    asking: Option<(u64, AbortHandle)>,
+}
+
+struct Mouth {
+    lines: mpsc::Sender<Order>,
+    task: AbortHandle,
+    playback: PlayoutControl,
+    played: u64,
+    /// Frames of the ring stay valid while this lives.
+    _epoch: EpochWriter,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.asking {
+            task.abort();
+        }
+        if let Some(mouth) = &self.mouth {
+            mouth.task.abort();
+        }
+    }
+}
+
+enum Next {
+    Heard(TurnEvent),
+    Fact(Fact),
+    Command(Option<InterpretCommand>),
+    End(EndReason),
+    Tick,
+}
+
+/// Runs a session to its end.
+pub async fn run(mut session: Interpreting) {
+    while session.over.is_none() {
+        let next = session.next().await;
+        session.take(next).await;
+        session.look_for_end();
+    }
+    let reason = session.over.unwrap_or(EndReason::Failed);
+    // Whoever is gone needs no farewell; whoever is slow finds the channel closed.
+    let _ = session.events.try_send(InterpretTold::Ended(reason));
+}
+
+impl Interpreting {
+    async fn next(&mut self) -> Next {
+        let too_long = Some(SessionTime::from(self.max_call));
+        let finish = self.finishing.map(|since| since + FINISH_WITHIN);
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => Next::Command(command),
+            () = self.drain.ending() => Next::End(EndReason::Draining),
+            event = self.heard.recv() => match event {
+                Some(event) => Next::Heard(event),
+                None => Next::End(EndReason::Failed),
+            },
+            Some(fact) = self.facts.recv() => Next::Fact(fact),
+            // Requests and voices end all the time; a panic in one shows as its silence.
+            Some(_) = self.stages.join_next(), if !self.stages.is_empty() => Next::Tick,
+            () = self.clock.until(self.interpreter.deadline()) => Next::Tick,
+            () = self.clock.until(finish) => Next::End(EndReason::CallerLeft),
+            () = self.clock.until(too_long) => Next::End(EndReason::TooLong),
+        }
+    }
+
+    async fn take(&mut self, next: Next) {
+        let event = match next {
+            Next::Heard(event) => match from_listen(event) {
+                FromListen::Event(event) => event,
+                FromListen::Ended(reason) => return self.hearing_ended(reason),
+                FromListen::Nothing => return,
+            },
+            Next::Fact(fact) => match self.current(fact) {
+                Some(event) => event,
+                None => return,
+            },
+            Next::Command(Some(command)) => return self.obey_command(command).await,
+            Next::Command(None) => return self.hearing_ended(EndReason::CallerLeft),
+            Next::End(reason) => {
+                self.over = Some(reason);
+                return;
+            }
+            Next::Tick => InterpretEvent::Tick,
+        };
+        self.handle(event);
+    }
+
+    /// The fact, unless it is about a request that was given up.
+    fn current(&mut self, fact: Fact) -> Option<InterpretEvent> {
+        let Some(asked) = fact.asked else {
+            return Some(fact.event);
+        };
+        let (InterpretEvent::Translated { target, .. }
+        | InterpretEvent::TranslationEnded { target }
+        | InterpretEvent::TranslationFailed { target, .. }) = &fact.event
+        else {
+            return Some(fact.event);
+        };
+        let asking = &mut self.targets.get_mut(target)?.asking;
+        asking.as_ref().filter(|(now, _)| *now == asked)?;
+        if !matches!(fact.event, InterpretEvent::Translated { .. }) {
+            *asking = None;
+        }
+        Some(fact.event)
+    }
+
+    fn hearing_ended(&mut self, reason: EndReason) {
+        if self.finishing.is_none() {
+            self.over = Some(reason);
+        }
+    }
+
+    fn look_for_end(&mut self) {
+        if self.finishing.is_some() && !self.interpreter.is_busy() {
+            self.over = Some(EndReason::CallerLeft);
+        }
+    }
+
+    fn handle(&mut self, event: InterpretEvent) {
+        let now = self.clock.now();
+        for (target, stages) in &mut self.targets {
+            let Some(mouth) = &mut stages.mouth else {
+                continue;
+            };
+            let samples = mouth.playback.playback().samples;
+            if std::mem::replace(&mut mouth.played, samples) != samples {
+                let target = *target;
+                self.interpreter
+                    .handle(now, InterpretEvent::Played { target, samples });
+            }
+        }
+        self.interpreter.handle(now, event);
+        self.obey();
+    }
+
+    fn obey(&mut self) {
+        while let Some(action) = self.interpreter.poll_action() {
+            match action {
+                InterpretAction::Translate { target, prompt } => self.ask(target, prompt),
+                InterpretAction::StopTranslating { target } => {
+                    let stages = self.targets.get_mut(&target);
+                    if let Some((_, task)) = stages.and_then(|stages| stages.asking.take()) {
+                        task.abort();
+                    }
+                }
+                InterpretAction::Say {
+                    target,
+                    line,
+                    start,
+                    end,
+                } => self.say(target, Order { line, start, end }),
+                InterpretAction::FinishHearing => self.order_listening(ListenOrder::Finish),
+                InterpretAction::ForgetHearing => self.order_listening(ListenOrder::Forget),
+                InterpretAction::Tell(told) => self.tell(told),
+            }
+        }
+    }
+
+    fn ask(&mut self, target: TargetId, prompt: Prompt) {
+        let Some(stages) = self.targets.get_mut(&target) else {
+            return;
+        };
+        self.n_asked += 1;
+        let asked = self.n_asked;
+        let translator = stages.translator.clone();
+        let facts = self.facts_tx.clone();
+        let task = self
+            .stages
+            .spawn(translate(translator, prompt, target, asked, facts).in_current_span());
+        stages.asking = Some((asked, task));
+    }
+
+    fn say(&mut self, target: TargetId, order: Order) {
+        let stages = self.targets.get_mut(&target);
+        let Some(mouth) = stages.and_then(|stages| stages.mouth.as_ref()) else {
+            return;
+        };
+        // The interpreter hands over fewer lines than fit.
+        if mouth.lines.try_send(order).is_err() {
+            let reason = "the voice gave up".to_owned();
+            let event = InterpretEvent::VoiceFailed { target, reason };
+            self.interpreter.handle(self.clock.now(), event);
+        }
+    }
+
+    fn order_listening(&mut self, order: ListenOrder) {
+        if self.listening.try_send(order).is_err() {
+            tracing::debug!("an order to listen was dropped");
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        match &told {
+            Told::Sounding { span, .. } => {
+                metrics::histogram!(crate::metrics::names::EAR_VOICE_SPAN)
+                    .record(span.as_secs_f64());
+            }
+            Told::Skipped { .. } => {
+                metrics::counter!(crate::metrics::names::LINES_SKIPPED).increment(1);
+            }
+            Told::TranslationFailed { reason, .. } => {
+                tracing::warn!(reason, "a piece was not translated");
+            }
+            _ => (),
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) =
+            self.events.try_send(InterpretTold::Told(told))
+        {
+            self.over = Some(EndReason::NotReading);
+        }
+    }
+
+    async fn obey_command(&mut self, command: InterpretCommand) {
+        match command {
+            InterpretCommand::Add { request, answer } => {
+                let added = self.add(request).await;
+                // Who does not wait for the answer does not listen either.
+                if let Err(Ok(unwanted)) = answer.send(added) {
+                    self.remove(unwanted.target);
+                }
+            }
+            InterpretCommand::Remove(target) => self.remove(target),
+            InterpretCommand::Overhear(note) => self.interpreter.overhear(&note),
+            InterpretCommand::Finish => {
+                let now = self.clock.now();
+                self.finishing.get_or_insert(now);
+                self.interpreter.finish(now);
+                self.obey();
+            }
+        }
+    }
+
+    async fn add(&mut self, request: TargetRequest) -> Result<Listening, TargetRefused> {
+        let translator = self
+            .translators
+            .between(self.language.as_ref(), &request.language)
+            .map_err(TargetRefused::NoTranslator)?;
+        self.n_targets += 1;
+        let target = TargetId(self.n_targets);
+        let (mouth, ring) = if request.spoken {
+            let lease = self.voice.open().await.map_err(|error| match error {
+                OpenError::AtCapacity => TargetRefused::Full,
+                OpenError::Closed => TargetRefused::NoVoice,
+            })?;
+            let (epoch_writer, epoch_reader) = epoch();
+            let (writer, reader, playback) = playout(RING_FRAMES, epoch_reader);
+            let (lines, orders) = mpsc::channel(LINES);
+            let task = self.stages.spawn(
+                say(Say {
+                    target,
+                    orders,
+                    voice: self.voice.clone(),
+                    lease: Some(lease),
+                    ring: writer,
+                    facts: self.facts_tx.clone(),
+                })
+                .in_current_span(),
+            );
+            let mouth = Mouth {
+                lines,
+                task,
+                playback,
+                played: 0,
+                _epoch: epoch_writer,
+            };
+            (Some(mouth), Some(reader))
+        } else {
+            (None, None)
+        };
+        let spoken = mouth.is_some();
+        self.targets.insert(
+            target,
+            Target {
+                translator,
+                mouth,
+                asking: None,
+            },
+        );
+        self.interpreter.add_target(
+            target,
+            request.language,
+            request.voice,
+            request.speed,
+            spoken,
+        );
+        Ok(Listening { target, ring })
+    }
+
+    fn remove(&mut self, target: TargetId) {
+        self.targets.remove(&target);
+        self.interpreter.remove_target(target);
+    }
+}
+
+/// What a fact of `listen` means to an interpreter.
+enum FromListen {
+    Event(InterpretEvent),
+    Ended(EndReason),
+    Nothing,
+}
+
+fn from_listen(event: TurnEvent) -> FromListen {
+    FromListen::Event(match event {
+        TurnEvent::SpeechStarted { .. } => InterpretEvent::SpeechStarted,
+        TurnEvent::SpeechEnded { silence, .. } => InterpretEvent::SpeechEnded { silence },
+        TurnEvent::Partial(text) => InterpretEvent::Partial(text),
+        TurnEvent::Final(text) => InterpretEvent::Final(text),
+        TurnEvent::CallEnded(reason) => return FromListen::Ended(reason),
+        _ => return FromListen::Nothing,
+    })
+}
+
+#[cfg(test)]
+mod tests;
