@@ -336,7 +336,7 @@ impl Drop for Target {
 }
 
 enum Next {
-    Heard(TurnEvent),
+    Heard(Box<TurnEvent>),
     Fact(Fact),
     Command(Option<InterpretCommand>),
     End(EndReason),
@@ -364,7 +364,7 @@ impl Interpreting {
             command = self.commands.recv() => Next::Command(command),
             () = self.drain.ending() => Next::End(EndReason::Draining),
             event = self.heard.recv() => match event {
-                Some(event) => Next::Heard(event),
+                Some(event) => Next::Heard(Box::new(event)),
                 None => Next::End(EndReason::Failed),
             },
             Some(fact) = self.facts.recv() => Next::Fact(fact),
@@ -378,7 +378,7 @@ impl Interpreting {
 
     async fn take(&mut self, next: Next) {
         let event = match next {
-            Next::Heard(event) => match from_listen(event) {
+            Next::Heard(event) => match from_listen(*event) {
                 FromListen::Event(event) => event,
                 FromListen::Ended(reason) => return self.hearing_ended(reason),
                 FromListen::Nothing => return,

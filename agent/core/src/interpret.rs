@@ -6,6 +6,7 @@
 //! [`PacePolicy::skip_after`] plus one line.
 mod commit;
 mod continuation;
+mod duck;
 mod language;
 mod pace;
 pub mod prompt;
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub use commit::{CommitChoice, CommitPolicy};
+pub use duck::{DuckPolicy, Ducker, limit};
 pub use language::{BadLanguage, Language};
 pub use pace::PacePolicy;
 use source::{Piece, Source};
