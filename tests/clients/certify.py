@@ -22,6 +22,9 @@ SOUNDS = {"question": "Can you hear me?", "interruption": "Stop please. What tim
 CLIENTS = {
     "openai": ("base", "openai_client.py"),
     "agents": ("base", "agents_client.py"),
+    "pipecat": ("pipecat", "pipecat_client.py"),
+    "livekit": ("livekit", "livekit_client.py"),
+    "agents-js": ("node", "agents.mjs"),
 }
 
 
