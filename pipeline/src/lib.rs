@@ -2,7 +2,8 @@
 //!
 //! One call, in reading order: [`call`] is what a carrier hands over, [`calls`] admits it,
 //! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds. All calls share the
-//! engines behind [`lease`]s, served by the [`worker`] loop or by [`remote`] tasks. [`tools`] is
+//! engines behind [`lease`]s, served by the [`worker`] loop or by [`remote`] tasks, for which
+//! [`server`] knows how to reach what runs elsewhere. [`tools`] is
 //! what a model may call, [`drain`] is shutdown, [`metrics`] names what is counted and [`clock`]
 //! reads the time.
 //!
@@ -15,6 +16,7 @@ pub mod lease;
 pub mod listen;
 pub mod metrics;
 pub mod remote;
+pub mod server;
 pub mod session;
 pub mod speak;
 pub mod think;
