@@ -119,6 +119,11 @@ impl Calls {
         &self.desk.settings.policy
     }
 
+    /// Shutdown.
+    pub fn drain(&self) -> &Drain {
+        &self.desk.settings.drain
+    }
+
     /// How many more calls could be taken now; zero while draining.
     pub fn n_free(&self) -> usize {
         if self.desk.settings.drain.is_draining() {

@@ -2,24 +2,25 @@
 //! its [`Interpreter`]; targets come and go while it runs.
 //!
 //! Invariant: like a call's session it never awaits a send, so nothing downstream can make it deaf.
+mod control;
 mod say;
 mod translate;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
 };
 use tracing::Instrument;
 use voiced_core::{
     activity::ActivityPolicy,
     engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech, VoiceActivityDetector},
-    epoch::{EpochWriter, epoch},
+    epoch::epoch,
     interpret::{
         InterpretAction, InterpretEvent, InterpretSettings, Interpreter, Language, TargetId, Told,
     },
-    playout::{PlayoutControl, PlayoutReader, RING_FRAMES, playout},
+    playout::{PlayoutControl, RING_FRAMES, playout},
     time::SessionTime,
     turn::{EndReason, TurnEvent},
 };
@@ -30,6 +31,11 @@ use crate::{
     drain::Drain,
     lease::{EngineClient, Lease, OpenError},
     listen::{Listen, ListenOrder, listen},
+};
+use control::InterpretCommand;
+pub use control::{
+    InterpretControl, InterpretHandle, InterpretTold, Listening, NoTranslator, NoTranslators,
+    TargetRefused, TargetRequest, Translators,
 };
 use say::{Order, Say, say};
 use translate::translate;
@@ -46,162 +52,6 @@ pub const EVENTS: usize = 512;
 const LINES: usize = 3;
 /// What is being said when no more will be heard is waited for at most this long.
 const FINISH_WITHIN: Duration = Duration::from_secs(60);
-
-/// Finds who translates from one language into another.
-pub trait Translators: Send + Sync {
-    /// The chat model that is asked; `source` is `None` where nobody knows what will be spoken.
-    ///
-    /// # Errors
-    /// When nobody here translates that.
-    fn between(
-        &self,
-        source: Option<&Language>,
-        target: &Language,
-    ) -> Result<EngineClient<Prompt, ReplyPiece>, NoTranslator>;
-}
-
-/// Nobody here translates that; the text says what can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoTranslator(pub String);
-
-impl std::fmt::Display for NoTranslator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NoTranslator {}
-
-/// Where nothing is translated.
-#[derive(Clone, Copy, Debug)]
-pub struct NoTranslators;
-
-impl Translators for NoTranslators {
-    fn between(
-        &self,
-        _: Option<&Language>,
-        _: &Language,
-    ) -> Result<EngineClient<Prompt, ReplyPiece>, NoTranslator> {
-        Err(NoTranslator("nothing is translated here".to_owned()))
-    }
-}
-
-/// Why a target was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TargetRefused {
-    /// Every row of the voice is taken.
-    Full,
-    /// Nobody here translates into it.
-    NoTranslator(NoTranslator),
-    /// The voice is gone.
-    NoVoice,
-}
-
-impl std::fmt::Display for TargetRefused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TargetRefused::Full => f.write_str("every voice is taken, try again shortly"),
-            TargetRefused::NoTranslator(reason) => reason.fmt(f),
-            TargetRefused::NoVoice => f.write_str("the voice is not available"),
-        }
-    }
-}
-
-impl std::error::Error for TargetRefused {}
-
-/// A language somebody listens to.
-#[derive(Clone, Debug)]
-pub struct TargetRequest {
-    /// Which.
-    pub language: Language,
-    /// The voice's name; `None` is the synthesiser's default.
-    pub voice: Option<String>,
-    /// Tempo when nothing hurries.
-    pub speed: f32,
-    /// Whether it is spoken or only written.
-    pub spoken: bool,
-}
-
-/// What the speaker's side asks for.
-enum InterpretCommand {
-    Add {
-        request: TargetRequest,
-        answer: oneshot::Sender<Result<Listening, TargetRefused>>,
-    },
-    Remove(TargetId),
-    Overhear(String),
-    Finish,
-}
-
-/// A target's sound, for whoever plays it.
-pub struct Listening {
-    /// Which target of its speaker.
-    pub target: TargetId,
-    /// Its ring, to be pulled every 20 ms; `None` when it is only written.
-    pub ring: Option<PlayoutReader>,
-}
-
-/// What the speaker's side is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum InterpretTold {
-    /// Something was heard, translated or said.
-    Told(Told),
-    /// It is over; nothing follows.
-    Ended(EndReason),
-}
-
-/// Steers one interpreted speaker. Cheap to clone.
-#[derive(Clone)]
-pub struct InterpretControl {
-    commands: mpsc::Sender<InterpretCommand>,
-}
-
-impl InterpretControl {
-    /// From now on somebody listens to this language too.
-    ///
-    /// # Errors
-    /// When there is no translator or no voice for it, or the session is over.
-    pub async fn add(&self, request: TargetRequest) -> Result<Listening, TargetRefused> {
-        let (answer, answered) = oneshot::channel();
-        let command = InterpretCommand::Add { request, answer };
-        let over = |_| TargetRefused::NoVoice;
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| TargetRefused::NoVoice)?;
-        answered.await.map_err(over)?
-    }
-
-    /// Nobody listens to this target any more. Frees its voice.
-    pub async fn remove(&self, target: TargetId) {
-        self.command(InterpretCommand::Remove(target)).await;
-    }
-
-    /// What somebody else said, for the translators' understanding.
-    pub async fn overhear(&self, note: String) {
-        self.command(InterpretCommand::Overhear(note)).await;
-    }
-
-    /// No more will be said: what was heard is translated and said, then the session ends.
-    pub async fn finish(&self) {
-        self.command(InterpretCommand::Finish).await;
-    }
-
-    async fn command(&self, command: InterpretCommand) {
-        // A session that is over has nothing to be told.
-        let _ = self.commands.send(command).await;
-    }
-}
-
-/// The speaker's side. Dropping `mic` ends the session.
-pub struct InterpretHandle {
-    /// What is said: mono 16 kHz frames of at most 20 ms.
-    pub mic: MicSender,
-    /// Targets.
-    pub control: InterpretControl,
-    /// What is told. Ends after `InterpretTold::Ended`.
-    pub events: mpsc::Receiver<InterpretTold>,
-}
 
 /// What a session is made of.
 pub struct InterpretParts {
@@ -320,8 +170,6 @@ struct Mouth {
     task: AbortHandle,
     playback: PlayoutControl,
     played: u64,
-    /// Frames of the ring stay valid while this lives.
-    _epoch: EpochWriter,
 }
 
 impl Drop for Target {
@@ -555,8 +403,8 @@ impl Interpreting {
                 OpenError::AtCapacity => TargetRefused::Full,
                 OpenError::Closed => TargetRefused::NoVoice,
             })?;
-            let (epoch_writer, epoch_reader) = epoch();
-            let (writer, reader, playback) = playout(RING_FRAMES, epoch_reader);
+            let (_, epochs) = epoch();
+            let (writer, reader, playback) = playout(RING_FRAMES, epochs);
             let (lines, orders) = mpsc::channel(LINES);
             let task = self.stages.spawn(
                 say(Say {
@@ -574,7 +422,6 @@ impl Interpreting {
                 task,
                 playback,
                 played: 0,
-                _epoch: epoch_writer,
             };
             (Some(mouth), Some(reader))
         } else {
@@ -617,7 +464,7 @@ fn from_listen(event: TurnEvent) -> FromListen {
         TurnEvent::SpeechStarted { .. } => InterpretEvent::SpeechStarted,
         TurnEvent::SpeechEnded { silence, .. } => InterpretEvent::SpeechEnded { silence },
         TurnEvent::Partial(text) => InterpretEvent::Partial(text),
-        TurnEvent::Final(text) => InterpretEvent::Final(text),
+        TurnEvent::Final(heard) => InterpretEvent::Final(heard.text),
         TurnEvent::CallEnded(reason) => return FromListen::Ended(reason),
         _ => return FromListen::Nothing,
     })

@@ -2,7 +2,7 @@
 //!
 //! One call, in reading order: [`call`] is what a carrier hands over, [`calls`] admits it,
 //! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds into a [`ring`];
-//! [`interpret`] is the other kind of call, which translates. All calls share the engines behind
+//! [`interpret`] is the other kind of call, which translates, and a [`room`] joins several. All calls share the engines behind
 //! [`lease`]s, served by the [`worker`] loop or by [`remote`] tasks, for which [`server`] knows how
 //! to reach what runs elsewhere. [`tools`] is
 //! what a model may call, [`drain`] is shutdown, [`metrics`] names what is counted and [`clock`]
@@ -19,6 +19,7 @@ pub mod listen;
 pub mod metrics;
 pub mod remote;
 pub mod ring;
+pub mod room;
 pub mod server;
 pub mod session;
 pub mod speak;

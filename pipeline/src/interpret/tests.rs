@@ -5,7 +5,7 @@ use voiced_core::{
     audio::{AudioFrame, SampleRate},
     engine::{ReplyEnd, SpeechProbability},
     interpret::{CommitChoice, prompt},
-    playout::FRAME,
+    playout::{FRAME, PlayoutReader},
 };
 
 use super::*;
@@ -62,7 +62,7 @@ async fn hear(mut row: Row<Hearing, Heard>) {
                 n_words += 1;
                 Heard::Partial(said.clone())
             }
-            Hearing::Finalize => Heard::Final(std::mem::take(&mut said)),
+            Hearing::Finalize => Heard::Final(std::mem::take(&mut said).into()),
             _ => continue,
         };
         if row.outputs.send(heard).await.is_err() {
