@@ -15,6 +15,7 @@ use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
 
 pub mod check;
 pub mod findings;
+mod interpreter;
 pub mod keys;
 pub mod layers;
 mod people;
@@ -25,6 +26,7 @@ use crate::{persona::Persona, tools::Zone};
 
 pub use self::{
     findings::{ConfigError, Finding, Origin},
+    interpreter::{Interpreter, Translator},
     layers::Sources,
 };
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub turns: TurnPolicy,
     /// How sound becomes speech.
     pub activity: ActivityPolicy,
+    /// Simultaneous translation.
+    pub interpreter: Interpreter,
     /// What is done to the sound of callers on the network.
     pub edge: Edge,
     /// This machine's own sound.

@@ -71,6 +71,7 @@ pub async fn build(config: &Config) -> anyhow::Result<Parts> {
         max_calls: config.n_calls(),
         max_calls_per_address: config.listen.max_calls_per_address,
         max_call: config.listen.max_call,
+        translators: Arc::new(engines.translators(config)),
         drain: drain.clone(),
     });
     Ok(Parts {

@@ -22,6 +22,7 @@ use crate::{
     persona::Persona,
     speak as reading,
     transcribe::{self, Utterance},
+    translators::ConfiguredTranslators,
 };
 
 /// The engines every call shares.
@@ -75,6 +76,11 @@ impl Engines {
             (None, Some(script)) => scripted::serve(script.clone(), self.mind_rows),
             (None, None) => unreachable!("a persona without a script is a mistake that was told"),
         }
+    }
+
+    /// Who translates. Must be called inside the runtime.
+    pub fn translators(&self, config: &Config) -> ConfiguredTranslators {
+        ConfiguredTranslators::new(&config.interpreter.translator, self.mind.clone())
     }
 
     /// An engine that cannot go on, if there is one.

@@ -31,3 +31,4 @@ pub mod talk;
 pub mod terminal;
 pub mod tools;
 pub mod transcribe;
+pub mod translators;

@@ -21,7 +21,7 @@ use crate::config::{
     ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
     Secret, Voice, VoiceEngine, Webrtc,
     findings::Findings,
-    missing_of_pocketsphinx, people,
+    interpreter, missing_of_pocketsphinx, people,
     raw::{self, RawConfig},
 };
 
@@ -42,6 +42,7 @@ pub(super) fn checked(
         voice: voice(&raw.voice, findings),
         turns: turns(&raw.turns, findings),
         activity: activity(&raw.turns.activity, findings),
+        interpreter: interpreter::checked(&raw.interpreter, &raw.mind, findings),
         edge: Edge {
             echo_cancellation: raw.edge.echo_cancellation,
             noise_suppression: raw.edge.noise_suppression,
