@@ -12,6 +12,7 @@ use std::{
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
+use voiced_transport::rest::RoomLimits;
 
 pub mod check;
 pub mod findings;
@@ -33,6 +34,8 @@ pub use self::{
 pub struct Config {
     /// The listener.
     pub listen: Listen,
+    /// Speech without a conversation.
+    pub services: RoomLimits,
     /// WebRTC; `None` takes no such calls.
     pub webrtc: Option<Webrtc>,
     /// The recogniser.
@@ -75,6 +78,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who may use the API.
     pub keys: ApiKeys,
+    /// TLS: the files of the certificate chain and of its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Host names that may be asked for, beside the address and localhost.
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may use the API, beside the console's.

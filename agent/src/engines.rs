@@ -15,6 +15,7 @@ use voiced_core::engine::{
 };
 use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
+use voiced_transport::rest::EarAbilities;
 use voiced_tts::{embedded as flite, tone::ToneVoice};
 
 use crate::{
@@ -52,8 +53,15 @@ impl Engines {
     /// # Errors
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
-        let ear = ear(&config.ear)?;
-        let voice = voice(&config.voice)?;
+        // Rows of their own for speech without a call: calls keep all of theirs.
+        let ear = ear(&Ear {
+            rows: config.ear.rows + config.services.transcriptions,
+            ..config.ear.clone()
+        })?;
+        let voice = voice(&Voice {
+            rows: config.voice.rows + config.services.speeches,
+            ..config.voice.clone()
+        })?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -123,6 +131,17 @@ fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
         VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
     };
     client.context("cannot start the voice's thread")
+}
+
+/// What can be asked of the recogniser.
+pub fn abilities(ear: &Ear) -> EarAbilities {
+    match &ear.engine {
+        EarEngine::PocketSphinx { .. } => EarAbilities {
+            languages: vec!["en".to_owned()],
+            words: true,
+        },
+        EarEngine::Scripted { .. } => EarAbilities::default(),
+    }
 }
 
 /// A chat model that all personas share.

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
     path::Path,
+    time::Duration,
 };
 
 use symphonia::core::{
@@ -65,13 +66,47 @@ pub fn read(path: &Path) -> Result<Vec<f32>, RecordingError> {
         }
         Box::new(file)
     };
-    decode(source, &hint).map_err(|error| RecordingError::Form {
+    decode(source, &hint, usize::MAX).map_err(|error| RecordingError::Form {
         name,
         why: error.to_string(),
     })
 }
 
-fn decode(source: Box<dyn MediaSource>, hint: &Hint) -> Result<Vec<f32>, Error> {
+/// Reads a recording from memory: mono, `SampleRate::HEARING`. `name` helps to tell what it is.
+/// Work for a thread that may be busy for a while.
+///
+/// # Errors
+/// When it cannot be understood, or is longer than `at_most`.
+pub fn read_bytes(
+    name: &str,
+    bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+    at_most: Duration,
+) -> Result<Vec<f32>, BytesError> {
+    let mut hint = Hint::new();
+    if let Some((_, extension)) = name.rsplit_once('.') {
+        hint.with_extension(extension);
+    }
+    let most = SampleRate::HEARING.samples_in(at_most) as usize;
+    let samples = decode(Box::new(Cursor::new(bytes)), &hint, most)?;
+    if samples.len() > most {
+        return Err(BytesError::TooLong);
+    }
+    Ok(samples)
+}
+
+/// Why a recording in memory could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BytesError {
+    /// It is not in a form that is understood.
+    #[error(transparent)]
+    Form(#[from] Error),
+    /// It is longer than allowed.
+    #[error("it is too long")]
+    TooLong,
+}
+
+/// A recording longer than `most` samples is read a little further than that.
+fn decode(source: Box<dyn MediaSource>, hint: &Hint, most: usize) -> Result<Vec<f32>, Error> {
     let stream = MediaSourceStream::new(source, Default::default());
     let mut format = symphonia::default::get_probe().probe(
         hint,
@@ -90,7 +125,7 @@ fn decode(source: Box<dyn MediaSource>, hint: &Hint) -> Result<Vec<f32>, Error> 
     let track_id = track.id;
     let decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())?;
-    hearing(&mut *format, decoder, track_id)
+    hearing(&mut *format, decoder, track_id, most)
 }
 
 /// All of one track, mixed down and resampled.
@@ -98,11 +133,14 @@ fn hearing(
     format: &mut dyn FormatReader,
     mut decoder: Box<dyn AudioDecoder>,
     track_id: u32,
+    most: usize,
 ) -> Result<Vec<f32>, Error> {
     let mut heard = Vec::new();
     let mut resampler: Option<(u32, Resampler)> = None;
     let (mut interleaved, mut mono) = (Vec::new(), Vec::new());
-    while let Some(packet) = next_packet(format)? {
+    while heard.len() <= most
+        && let Some(packet) = next_packet(format)?
+    {
         if packet.track_id != track_id {
             continue;
         }
@@ -289,7 +327,7 @@ mod tests {
         let mut writer = Writer::wav(&mut bytes, SampleRate::SPEECH).unwrap();
         writer.write(&tone(SampleRate::SPEECH, 1.0)).unwrap();
         writer.finish().unwrap();
-        let read = decode(Box::new(Cursor::new(bytes)), &Hint::new()).unwrap();
+        let read = decode(Box::new(Cursor::new(bytes)), &Hint::new(), usize::MAX).unwrap();
         assert!((15_000..=16_000).contains(&read.len()), "{}", read.len());
     }
 

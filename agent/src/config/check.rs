@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -16,6 +16,8 @@ use voiced_llm::{
     fixed::FixedModel,
     openai::{self, LimitName, OpenAiSettings},
 };
+
+use voiced_transport::{http::tls::Certificate, rest::RoomLimits};
 
 use crate::config::{
     ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
@@ -36,6 +38,7 @@ pub(super) fn checked(
 ) -> Config {
     Config {
         listen: listen(&raw.listen, environment, needs, findings),
+        services: services(&raw.services),
         webrtc: webrtc(&raw.webrtc, findings),
         ear: ear(&raw.ear, needs, findings),
         mind: mind(&raw.mind, environment, needs, findings),
@@ -101,6 +104,7 @@ fn listen(
     Listen {
         address,
         keys: api_keys(raw, address, environment, needs, findings),
+        tls: tls(raw, needs, findings),
         allowed_hosts: raw.allowed_hosts.clone(),
         allowed_origins: raw.allowed_origins.clone(),
         max_calls: raw.max_calls as usize,
@@ -111,6 +115,41 @@ fn listen(
         max_body: raw.max_body_kib as usize * 1024,
         request_within: Duration::from_millis(raw.request_within_ms.into()),
         strict: raw.strict,
+    }
+}
+
+/// Both files or none; what is in them is read here too, so that `voiced check` finds it.
+fn tls(raw: &raw::Listen, needs: Needs, findings: &mut Findings) -> Option<(PathBuf, PathBuf)> {
+    let (chain, key) = match (&raw.tls_certificate, &raw.tls_key) {
+        (None, None) => return None,
+        (Some(chain), Some(key)) => (PathBuf::from(chain), PathBuf::from(key)),
+        (Some(_), None) => {
+            let message = "a certificate needs its key: set listen.tls_key as well".to_owned();
+            findings.note_at("listen.tls_certificate", message);
+            return None;
+        }
+        (None, Some(_)) => {
+            let message = "a key needs its certificate: set listen.tls_certificate as well";
+            findings.note_at("listen.tls_key", message.to_owned());
+            return None;
+        }
+    };
+    if needs.listener
+        && let Err(error) = Certificate::open(&chain, &key)
+    {
+        findings.note_at("listen.tls_certificate", error.to_string());
+    }
+    Some((chain, key))
+}
+
+fn services(raw: &raw::Services) -> RoomLimits {
+    RoomLimits {
+        transcriptions: raw.transcriptions as usize,
+        speeches: raw.speeches as usize,
+        wait: Duration::from_millis(raw.wait_ms.into()),
+        upload: raw.max_upload_mib as usize * 1024 * 1024,
+        upload_within: Duration::from_millis(raw.upload_within_ms.into()),
+        recording: Duration::from_secs(60 * u64::from(raw.max_recording_minutes)),
     }
 }
 
