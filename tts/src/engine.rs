@@ -6,7 +6,8 @@
 //! it, so the next line in the same voice starts with its text. While somebody waits for a first
 //! sound, rows that are far ahead of their listeners pause.
 //!
-//! The model has no tempo: `Line::speed` is for whoever stretches sound behind it.
+//! The model has no tempo: `Line::speed` is for whoever stretches sound behind it, which
+//! [`Tempered`](crate::tempered::Tempered) does.
 //!
 //! Invariant: what a lease says depends on its lines, the options and its number of line alone,
 //! never on neighbours or on who had the row before. Every line ends: frames are capped by the
@@ -25,12 +26,14 @@ use crate::{
 };
 
 mod pace;
+mod plan;
 mod prefixes;
 mod segment;
 mod session;
 mod timing;
 
 pub use pace::Clock;
+pub use plan::{Plan, PlanError};
 use prefixes::Prefixes;
 use segment::MOST;
 use session::Session;
@@ -78,7 +81,7 @@ impl Default for Options {
 }
 
 /// Positions that hold any voice, the longest segment at a byte a token, and its frames.
-const LEAST_CONTEXT: usize = MOST_ROWS + 5 + 4 * MOST + most_frames(MOST);
+pub(crate) const LEAST_CONTEXT: usize = MOST_ROWS + 5 + 4 * MOST + most_frames(MOST);
 /// Lines a lease may have waiting.
 const WAITING: usize = 8;
 
@@ -182,6 +185,36 @@ impl Speaker {
     /// The voices it speaks with.
     pub fn voices(&self) -> &Arc<Voices> {
         &self.parts.voices
+    }
+
+    /// Reads the beginning of a voice's prompt before anybody asks for it, so that its first line
+    /// begins with its text.
+    ///
+    /// # Errors
+    /// When there is no such voice, or the model cannot read it.
+    pub fn learn(&mut self, voice: &str) -> Result<(), EngineError> {
+        let rows = self
+            .parts
+            .voices
+            .rows(voice)
+            .map_err(EngineError::bad_input)?;
+        let wanted = [Arc::clone(&rows)];
+        let whole = |this: &mut Speaker| this.prefixes.find(&rows).is_some();
+        let admitted = self.prefixes.admit(&rows, &wanted, || {
+            self.parts.prompt.voice_rows(&self.parts.model, &rows)
+        });
+        admitted.map_err(EngineError::device)?;
+        while !whole(self) {
+            let mut budget = self.options.together;
+            let readings = self.prefixes.readings(&wanted, &mut budget);
+            for (index, reading) in readings.map_err(EngineError::device)? {
+                let count = reading.rows.dim(0).map_err(EngineError::device)?;
+                let read = self.parts.model.read(&mut self.caches, &[reading], None);
+                read.map_err(EngineError::device)?;
+                self.prefixes.advance(index, count);
+            }
+        }
+        Ok(())
     }
 
     /// Lets ready rows go on to their next text and copies known voices into them.
