@@ -9,6 +9,7 @@
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
 //! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`voices`]: whose voices there are, added and tried;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
@@ -31,3 +32,4 @@ pub mod talk;
 pub mod terminal;
 pub mod tools;
 pub mod transcribe;
+pub mod voices;
