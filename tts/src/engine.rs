@@ -25,6 +25,7 @@ use crate::{
     voxtral::{Ask, Caches, GUIDANCE, Prompt, Reading, Voxtral},
 };
 
+mod learn;
 mod pace;
 mod plan;
 mod prefixes;
@@ -185,36 +186,6 @@ impl Speaker {
     /// The voices it speaks with.
     pub fn voices(&self) -> &Arc<Voices> {
         &self.parts.voices
-    }
-
-    /// Reads the beginning of a voice's prompt before anybody asks for it, so that its first line
-    /// begins with its text.
-    ///
-    /// # Errors
-    /// When there is no such voice, or the model cannot read it.
-    pub fn learn(&mut self, voice: &str) -> Result<(), EngineError> {
-        let rows = self
-            .parts
-            .voices
-            .rows(voice)
-            .map_err(EngineError::bad_input)?;
-        let wanted = [Arc::clone(&rows)];
-        let whole = |this: &mut Speaker| this.prefixes.find(&rows).is_some();
-        let admitted = self.prefixes.admit(&rows, &wanted, || {
-            self.parts.prompt.voice_rows(&self.parts.model, &rows)
-        });
-        admitted.map_err(EngineError::device)?;
-        while !whole(self) {
-            let mut budget = self.options.together;
-            let readings = self.prefixes.readings(&wanted, &mut budget);
-            for (index, reading) in readings.map_err(EngineError::device)? {
-                let count = reading.rows.dim(0).map_err(EngineError::device)?;
-                let read = self.parts.model.read(&mut self.caches, &[reading], None);
-                read.map_err(EngineError::device)?;
-                self.prefixes.advance(index, count);
-            }
-        }
-        Ok(())
     }
 
     /// Lets ready rows go on to their next text and copies known voices into them.
