@@ -16,14 +16,16 @@ use voiced_core::engine::{
 use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
 use voiced_transport::rest::EarAbilities;
-use voiced_tts::{embedded as flite, tone::ToneVoice};
 
 use crate::{
-    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine},
+    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice},
     persona::Persona,
-    speak as reading,
     transcribe::{self, Utterance},
 };
+
+mod voice;
+
+pub use voice::voice;
 
 /// The engines every call shares.
 #[derive(Clone)]
@@ -61,7 +63,8 @@ impl Engines {
         let voice = voice(&Voice {
             rows: config.voice.rows + config.services.speeches,
             ..config.voice.clone()
-        })?;
+        })
+        .await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -125,14 +128,6 @@ fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
     client.context("cannot start the recogniser's thread")
 }
 
-fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
-    let client = match voice.engine {
-        VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
-        VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
-    };
-    client.context("cannot start the voice's thread")
-}
-
 /// What can be asked of the recogniser.
 pub fn abilities(ear: &Ear) -> EarAbilities {
     match &ear.engine {
@@ -183,23 +178,4 @@ pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<
     let mut detector = (activity_detector())();
     let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
     Ok(heard.await?)
-}
-
-/// Speaks a text with the configured voice.
-///
-/// # Errors
-/// When it cannot be had or gives up, or the sink does.
-pub async fn speak(
-    config: &Config,
-    text: &str,
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let one = Voice {
-        rows: 1,
-        ..config.voice.clone()
-    };
-    let engine = voice(&one)?;
-    let voice = Some(config.voice.voice.as_str());
-    let said = reading::speak(&engine, text, voice, Some(config.voice.speed), sink);
-    Ok(said.await?)
 }

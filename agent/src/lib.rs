@@ -10,6 +10,7 @@
 //! - `talk`: a call with this machine's own microphone;
 //! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
 //! - [`studio`]: both of them for requests over HTTP;
+//! - [`voices`]: whose voices there are, added and tried;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
@@ -33,3 +34,4 @@ pub mod talk;
 pub mod terminal;
 pub mod tools;
 pub mod transcribe;
+pub mod voices;
