@@ -12,6 +12,8 @@ use std::{
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
+use voiced_transport::rest::RoomLimits;
+use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
 pub mod findings;
@@ -21,6 +23,7 @@ pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
+pub mod voice;
 
 use crate::{persona::Persona, tools::Zone};
 
@@ -35,6 +38,8 @@ pub use self::{
 pub struct Config {
     /// The listener.
     pub listen: Listen,
+    /// Speech without a conversation.
+    pub services: RoomLimits,
     /// WebRTC; `None` takes no such calls.
     pub webrtc: Option<Webrtc>,
     /// The recogniser.
@@ -79,6 +84,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who may use the API.
     pub keys: ApiKeys,
+    /// TLS: the files of the certificate chain and of its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Host names that may be asked for, beside the address and localhost.
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may use the API, beside the console's.
@@ -198,9 +205,9 @@ pub enum MindEngine {
 }
 
 /// The synthesiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Voice {
-    /// Replies it speaks at once.
+    /// Replies it speaks at once; Voxtral has a number of its own.
     pub rows: usize,
     /// Which one.
     pub engine: VoiceEngine,
@@ -211,12 +218,48 @@ pub struct Voice {
 }
 
 /// Which synthesiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum VoiceEngine {
     /// flite.
     Flite,
     /// A hum.
     Tone,
+    /// Voxtral TTS on this machine.
+    Voxtral(Box<VoxtralVoice>),
+    /// A server.
+    Remote(Box<RemoteVoice>),
+}
+
+/// Voxtral TTS on this machine.
+#[derive(Clone, Debug)]
+pub struct VoxtralVoice {
+    /// Its folder.
+    pub model: PathBuf,
+    /// How its parts are kept.
+    pub formats: Formats,
+    /// How it speaks.
+    pub options: Options,
+    /// Bytes it may take; `None` for what is free.
+    pub memory: Option<u64>,
+    /// What makes text speakable.
+    pub normaliser: Normaliser,
+    /// Folder of added voices.
+    pub added: PathBuf,
+    /// The codec's encoder.
+    pub encoder: Option<PathBuf>,
+    /// The model's own voices; empty when it could not be opened.
+    pub presets: Vec<String>,
+    /// Width of the model; 0 when it could not be opened.
+    pub width: usize,
+}
+
+/// A synthesiser elsewhere.
+#[derive(Clone, Debug)]
+pub struct RemoteVoice {
+    /// How it is reached and asked.
+    pub settings: Settings,
+    /// Voices that callers are offered.
+    pub offered: Vec<String>,
 }
 
 /// What is done to the caller's sound before anybody hears it.
@@ -276,6 +319,8 @@ pub struct Needs {
     pub ear: bool,
     /// The chat model, its key, and the personas.
     pub mind: bool,
+    /// The synthesiser and its model, or its key.
+    pub voice: bool,
     /// API keys for the listener.
     pub listener: bool,
 }
@@ -285,6 +330,7 @@ impl Needs {
     pub const ALL: Needs = Needs {
         ear: true,
         mind: true,
+        voice: true,
         listener: true,
     };
 }

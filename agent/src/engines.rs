@@ -15,15 +15,18 @@ use voiced_core::engine::{
 };
 use voiced_llm::{openai::OpenAi, scripted};
 use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
-use voiced_tts::{embedded as flite, tone::ToneVoice};
+use voiced_transport::rest::EarAbilities;
 
 use crate::{
-    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine},
+    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice},
     persona::Persona,
-    speak as reading,
     transcribe::{self, Utterance},
     translators::ConfiguredTranslators,
 };
+
+mod voice;
+
+pub use voice::voice;
 
 /// The engines every call shares.
 #[derive(Clone)]
@@ -53,8 +56,16 @@ impl Engines {
     /// # Errors
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
-        let ear = ear(&config.ear)?;
-        let voice = voice(&config.voice)?;
+        // Rows of their own for speech without a call: calls keep all of theirs.
+        let ear = ear(&Ear {
+            rows: config.ear.rows + config.services.transcriptions,
+            ..config.ear.clone()
+        })?;
+        let voice = voice(&Voice {
+            rows: config.voice.rows + config.services.speeches,
+            ..config.voice.clone()
+        })
+        .await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -123,12 +134,15 @@ fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
     client.context("cannot start the recogniser's thread")
 }
 
-fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
-    let client = match voice.engine {
-        VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
-        VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
-    };
-    client.context("cannot start the voice's thread")
+/// What can be asked of the recogniser.
+pub fn abilities(ear: &Ear) -> EarAbilities {
+    match &ear.engine {
+        EarEngine::PocketSphinx { .. } => EarAbilities {
+            languages: vec!["en".to_owned()],
+            words: true,
+        },
+        EarEngine::Scripted { .. } => EarAbilities::default(),
+    }
 }
 
 /// A chat model that all personas share.
@@ -170,23 +184,4 @@ pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<
     let mut detector = (activity_detector())();
     let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
     Ok(heard.await?)
-}
-
-/// Speaks a text with the configured voice.
-///
-/// # Errors
-/// When it cannot be had or gives up, or the sink does.
-pub async fn speak(
-    config: &Config,
-    text: &str,
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let one = Voice {
-        rows: 1,
-        ..config.voice.clone()
-    };
-    let engine = voice(&one)?;
-    let voice = Some(config.voice.voice.as_str());
-    let said = reading::speak(&engine, text, voice, Some(config.voice.speed), sink);
-    Ok(said.await?)
 }

@@ -9,6 +9,8 @@
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
 //! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`studio`]: both of them for requests over HTTP;
+//! - [`voices`]: whose voices there are, added and tried;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
@@ -26,9 +28,11 @@ pub mod measures;
 pub mod persona;
 pub mod recording;
 pub mod speak;
+pub mod studio;
 #[cfg(feature = "local-audio")]
 pub mod talk;
 pub mod terminal;
 pub mod tools;
 pub mod transcribe;
 pub mod translators;
+pub mod voices;

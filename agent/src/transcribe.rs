@@ -1,13 +1,16 @@
 //! A recording into words: cut at its pauses, each stretch given to the recogniser as a call
 //! would, faster than life.
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::sync::mpsc;
 
 use voiced_core::{
     activity::{ActivityChange, ActivityPolicy, SpeechActivity, level_dbfs},
     audio::{AudioFrame, SampleRate},
-    engine::{Heard, Hearing, VoiceActivityDetector},
+    engine::{Heard, Hearing, HearingOptions, Transcript, VoiceActivityDetector},
 };
 use voiced_pipeline::lease::{Closed, EngineClient, Feed, OpenError};
+use voiced_transport::subtitles;
 
 use crate::cli::TranscriptFormat;
 
@@ -19,16 +22,10 @@ const UTTERANCE_AT_MOST: Duration = Duration::from_secs(20);
 /// Silence after the recording, so that its last words end like the others.
 const TAIL: Duration = Duration::from_millis(700);
 
-/// A stretch of speech.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Utterance {
-    /// Where it begins in the recording.
-    pub from: Duration,
-    /// Where it ends.
-    pub to: Duration,
-    /// What was said.
-    pub words: String,
-}
+pub use voiced_transport::rest::Utterance;
+
+/// How many stretches wait to be told.
+const UTTERANCES: usize = 64;
 
 /// Why a recording could not be heard.
 #[derive(Debug, thiserror::Error)]
@@ -57,44 +54,88 @@ pub async fn transcribe(
     policy: ActivityPolicy,
     samples: &[f32],
 ) -> Result<Vec<Utterance>, TranscribeError> {
+    let (told, mut telling) = mpsc::channel(UTTERANCES);
+    let work = transcribe_into(engine, detector, policy, samples, None, told);
+    let gather = async {
+        let mut utterances = Vec::new();
+        while let Some(utterance) = telling.recv().await {
+            utterances.push(utterance);
+        }
+        utterances
+    };
+    let (done, utterances) = tokio::join!(work, gather);
+    done.map(|()| utterances)
+}
+
+/// The same, each stretch told as soon as it is known. Nobody listening any more ends it.
+///
+/// # Errors
+/// When the recogniser gives up.
+pub async fn transcribe_into(
+    engine: &EngineClient<Hearing, Heard>,
+    detector: &mut dyn VoiceActivityDetector,
+    policy: ActivityPolicy,
+    samples: &[f32],
+    language: Option<String>,
+    told: mpsc::Sender<Utterance>,
+) -> Result<(), TranscribeError> {
     let lease = engine.open().await?;
-    let mut yields = lease.yields;
+    let (mut yields, feed) = (lease.yields, lease.feed);
+    if language.is_some() {
+        let options = HearingOptions {
+            language,
+            ..HearingOptions::default()
+        };
+        feed.send(Hearing::Tune(options)).await?;
+    }
+    let (spans, mut cut) = mpsc::channel(UTTERANCES);
     let cutter = Cutter {
-        feed: lease.feed,
+        feed,
         activity: SpeechActivity::new(ActivityPolicy {
             silence_after: PAUSE,
             ..policy
         }),
-        spans: Vec::new(),
+        spans,
         speaking_since: None,
         now: Duration::ZERO,
     };
     // Feeding and hearing side by side: both queues are short.
     let feeding = cutter.cut(detector, samples);
     tokio::pin!(feeding);
-    let mut spans: Option<(Vec<Span>, Feed<Hearing>)> = None;
-    let mut words = Vec::new();
-    while spans
-        .as_ref()
-        .is_none_or(|(spans, _)| words.len() < spans.len())
-    {
+    let mut fed: Option<Feed<Hearing>> = None;
+    // What was cut and what was heard, in the same order; either may come first.
+    let mut waiting: VecDeque<Span> = VecDeque::new();
+    let mut words: VecDeque<Transcript> = VecDeque::new();
+    while fed.is_none() || !waiting.is_empty() {
         tokio::select! {
-            cut = &mut feeding, if spans.is_none() => spans = Some(cut?),
+            biased;
+            Some(span) = cut.recv() => waiting.push_back(span),
             heard = yields.recv() => match heard {
-                Some(Heard::Final(text)) => words.push(text),
+                Some(Heard::Final(heard)) => words.push_back(heard),
                 Some(Heard::Partial(_)) => (),
                 None => return Err(TranscribeError::GaveUp),
             },
+            done = &mut feeding, if fed.is_none() => fed = Some(done?),
+        }
+        while let (Some((from, to)), Some(_)) = (waiting.front().copied(), words.front()) {
+            waiting.pop_front();
+            let heard = words.pop_front().expect("it is there");
+            let utterance = utterance(from, to, heard);
+            if !utterance.text.is_empty() && told.send(utterance).await.is_err() {
+                return Ok(());
+            }
         }
     }
-    let (spans, _feed) = spans.expect("the loop ends only with them");
-    let heard = spans.into_iter().zip(words);
-    let heard = heard.map(|((from, to), words)| Utterance {
+    Ok(())
+}
+
+fn utterance(from: Duration, to: Duration, heard: Transcript) -> Utterance {
+    Utterance {
         from,
         to,
-        words: words.trim().to_owned(),
-    });
-    Ok(heard.filter(|heard| !heard.words.is_empty()).collect())
+        text: heard.text.trim().to_owned(),
+        words: heard.words,
+    }
 }
 
 /// From and to in the recording.
@@ -104,19 +145,19 @@ type Span = (Duration, Duration);
 struct Cutter {
     feed: Feed<Hearing>,
     activity: SpeechActivity,
-    /// Stretches the recogniser was asked to finish, in order.
-    spans: Vec<Span>,
+    /// Towards whoever waits for the words of stretches the recogniser was asked to finish.
+    spans: mpsc::Sender<Span>,
     speaking_since: Option<Duration>,
     now: Duration,
 }
 
 impl Cutter {
-    /// The stretches, and the feed, which must outlive their words.
+    /// The feed, which must outlive the words.
     async fn cut(
         mut self,
         detector: &mut dyn VoiceActivityDetector,
         samples: &[f32],
-    ) -> Result<(Vec<Span>, Feed<Hearing>), Closed> {
+    ) -> Result<Feed<Hearing>, Closed> {
         let rate = SampleRate::HEARING;
         let window = detector.window();
         let tail = rate.samples_in(TAIL) as usize + window;
@@ -143,7 +184,7 @@ impl Cutter {
             self.finish(from, rate.duration_of(samples.len() as u64))
                 .await?;
         }
-        Ok((self.spans, self.feed))
+        Ok(self.feed)
     }
 
     async fn change(&mut self, change: Option<ActivityChange>) -> Result<(), Closed> {
@@ -171,60 +212,33 @@ impl Cutter {
 
     async fn finish(&mut self, from: Duration, to: Duration) -> Result<(), Closed> {
         self.feed.send(Hearing::Finalize).await?;
-        self.spans.push((from, to));
-        Ok(())
+        self.spans.send((from, to)).await.map_err(|_| Closed)
     }
 }
 
 /// The transcript in the form asked for.
 pub fn format(utterances: &[Utterance], format: TranscriptFormat) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = match format {
-        TranscriptFormat::Text => utterances
-            .iter()
-            .try_for_each(|utterance| writeln!(text, "{}", utterance.words)),
+    let cues = utterances.iter().map(|u| (u.from, u.to, u.text.as_str()));
+    match format {
+        TranscriptFormat::Text => utterances.iter().map(|u| u.text.clone() + "\n").collect(),
         TranscriptFormat::Json => {
-            let utterances: Vec<_> = utterances
-                .iter()
-                .map(|utterance| {
-                    serde_json::json!({
-                        "from": seconds(utterance.from),
-                        "to": seconds(utterance.to),
-                        "text": utterance.words,
-                    })
+            let utterances = utterances.iter().map(|utterance| {
+                serde_json::json!({
+                    "from": seconds(utterance.from),
+                    "to": seconds(utterance.to),
+                    "text": utterance.text,
                 })
-                .collect();
-            writeln!(text, "{}", serde_json::Value::Array(utterances))
+            });
+            format!("{}\n", serde_json::Value::Array(utterances.collect()))
         }
-        TranscriptFormat::Srt => utterances.iter().enumerate().try_for_each(|(i, u)| {
-            let (from, to) = (clock(u.from, ','), clock(u.to, ','));
-            writeln!(text, "{}\n{from} --> {to}\n{}\n", i + 1, u.words)
-        }),
-        TranscriptFormat::Vtt => {
-            text.push_str("WEBVTT\n\n");
-            utterances.iter().try_for_each(|u| {
-                let (from, to) = (clock(u.from, '.'), clock(u.to, '.'));
-                writeln!(text, "{from} --> {to}\n{}\n", u.words)
-            })
-        }
-    };
-    text
+        TranscriptFormat::Srt => subtitles::srt(cues),
+        TranscriptFormat::Vtt => subtitles::vtt(cues),
+    }
 }
 
 /// To the millisecond.
 fn seconds(time: Duration) -> f64 {
     time.as_millis() as f64 / 1_000.0
-}
-
-fn clock(time: Duration, point: char) -> String {
-    let (s, ms) = (time.as_secs(), time.subsec_millis());
-    format!(
-        "{:02}:{:02}:{:02}{point}{ms:03}",
-        s / 3_600,
-        s / 60 % 60,
-        s % 60
-    )
 }
 
 #[cfg(test)]
@@ -282,7 +296,7 @@ mod tests {
             self.finals -= 1;
             emit(
                 SlotId(0),
-                Heard::Final(std::mem::take(&mut self.loud).to_string()),
+                Heard::Final(std::mem::take(&mut self.loud).to_string().into()),
             );
             Ok(Progress::Stepped)
         }
@@ -300,7 +314,7 @@ mod tests {
         let ms = |time: Duration| u64::try_from(time.as_millis()).expect("short");
         heard
             .into_iter()
-            .map(|u| (ms(u.from), ms(u.to), u.words))
+            .map(|u| (ms(u.from), ms(u.to), u.text))
             .collect()
     }
 
@@ -347,7 +361,8 @@ mod tests {
         let said = [Utterance {
             from: Duration::from_millis(1_500),
             to: Duration::from_millis(3_661_007),
-            words: "it said \"hello\"".to_owned(),
+            text: "it said \"hello\"".to_owned(),
+            words: Vec::new(),
         }];
         assert_eq!(format(&said, TranscriptFormat::Text), "it said \"hello\"\n");
         assert_eq!(

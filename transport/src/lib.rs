@@ -5,6 +5,7 @@
 //! - [`soundfile`]: speech as WAV, FLAC, Ogg Opus or bare PCM, as it is made;
 //! - [`openai_realtime`]: the dialect, whatever carries it; [`websocket`]: carries it by itself;
 //! - [`webrtc`]: browsers and other WebRTC peers; `local`: this machine's own sound card;
+//! - [`rest`]: speech without a conversation; [`subtitles`]: transcripts for players;
 //! - [`http`]: one listener with every HTTP door and the console page; [`keys`]: who may enter.
 //!
 //! Invariant: wire formats stop here, and nothing here decides anything about a conversation.
@@ -17,6 +18,8 @@ pub mod keys;
 pub mod local;
 pub mod openai_realtime;
 pub mod pacer;
+pub mod rest;
 pub mod soundfile;
+pub mod subtitles;
 pub mod webrtc;
 pub mod websocket;

@@ -4,12 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::{Key, Kind, Section, section};
 
+mod voice;
+
+pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawConfig {
     /// The section `listen`.
     pub listen: Listen,
+    /// The section `services`.
+    pub services: Services,
     /// The section `webrtc`.
     pub webrtc: Webrtc,
     /// The section `ear`.
@@ -43,6 +49,11 @@ section! {
         /// Environment variable with the API keys, separated by commas. Without it a loopback
         /// listener accepts any bearer token.
         api_keys_env: Option<String> = None, Kind::Variable, like "\"VOICED_API_KEYS\"";
+        /// Certificate chain in PEM form, the server's own first: the listener then speaks TLS
+        /// only. Read again on SIGHUP, with its key.
+        tls_certificate: Option<String> = None, Kind::Path, like "\"/etc/voiced/fullchain.pem\"";
+        /// The certificate's private key in PEM form.
+        tls_key: Option<String> = None, Kind::Path, like "\"/etc/voiced/privkey.pem\"";
         /// Host names under which clients reach the daemon, beside its addresses and localhost.
         /// A loopback listener refuses requests that name another host, so that no web page can
         /// reach it by a name of its own; any other does when names are listed here.
@@ -67,6 +78,25 @@ section! {
         request_within_ms: u32 = 10_000, Kind::Whole(100, 120_000);
         /// Whether keys in a client's events that the protocol does not have are refused.
         strict: bool = false, Kind::Flag;
+    }
+}
+
+section! {
+    /// Speech without a conversation: `/v1/audio/transcriptions` and `/v1/audio/speech`. They have
+    /// rows of the engines to themselves, beside those of the calls, and never take a call's.
+    Services at "services" {
+        /// Recordings heard at once; 0 switches the service off.
+        transcriptions: u32 = 2, Kind::Whole(0, 1_000);
+        /// Texts spoken at once; 0 switches the service off.
+        speeches: u32 = 4, Kind::Whole(0, 1_000);
+        /// How long a request waits for its turn before it is told to come back later.
+        wait_ms: u32 = 5_000, Kind::Whole(0, 60_000);
+        /// Largest recording that may be sent.
+        max_upload_mib: u32 = 25, Kind::Whole(1, 1_024);
+        /// A recording that has not been sent whole by then is refused.
+        upload_within_ms: u32 = 120_000, Kind::Whole(1_000, 3_600_000);
+        /// Longest recording. A minute takes 4 MB of memory while it is heard.
+        max_recording_minutes: u32 = 60, Kind::Whole(1, 1_440);
     }
 }
 
@@ -184,21 +214,6 @@ section! {
         words: u32 = 10, Kind::Whole(1, 10_000);
         /// How long it takes for each piece of about six words.
         pace_ms: u32 = 0, Kind::Whole(0, 10_000);
-    }
-}
-
-section! {
-    /// The synthesiser.
-    Voice at "voice" {
-        /// Which one: "flite" speaks US English without a download; "tone" hums as long as the
-        /// text would take, for tests and load.
-        engine: String = "flite".into(), Kind::OneOf(&["flite", "tone"]);
-        /// Whose voice, where the persona and the client do not say.
-        voice: String = "slt".into(), Kind::Text;
-        /// Its tempo; 1.0 is natural.
-        speed: f64 = 1.0, Kind::Number(0.25, 1.5);
-        /// Replies it speaks at once.
-        rows: u32 = 64, Kind::Whole(1, 10_000);
     }
 }
 
@@ -383,6 +398,10 @@ pub const SECTIONS: &[Section] = &[
     MindOpenai::SECTION,
     MindFixed::SECTION,
     Voice::SECTION,
+    VoiceVoxtral::SECTION,
+    VoiceOpenai::SECTION,
+    VoiceMistral::SECTION,
+    VoiceRemote::SECTION,
     Turns::SECTION,
     TurnsActivity::SECTION,
     Interpreter::SECTION,

@@ -22,8 +22,19 @@ use crate::{
     websocket::{self, LONGEST_READ},
 };
 
-/// Takes the call before it answers, so that a refusal is an HTTP status.
-pub(super) async fn open(
+/// Begin a conversation over a WebSocket
+///
+/// The call is taken before the answer, so that a refusal is an HTTP status.
+#[utoipa::path(get, path = "/v1/realtime", tag = "realtime",
+    params(
+        ("model" = Option<String>, Query, description = "Any name"),
+        ("persona" = Option<String>, Query, description = "Who answers"),
+    ),
+    responses(
+        (status = 101, description = "The conversation begins"),
+        (status = 503, description = "No line is free", body = super::ErrorBody),
+    ))]
+pub(crate) async fn open(
     State(doors): State<Arc<Doors>>,
     query: Result<QueryOf<Query>, QueryRejection>,
     address: Option<Extension<PeerAddress>>,

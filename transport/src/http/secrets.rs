@@ -17,8 +17,16 @@ use crate::{
     openai_realtime::{Carrier, Dialect, DialectOptions, fields::Fields},
 };
 
-/// Makes a secret. Only an API key may: a secret cannot prolong itself.
-pub(super) async fn mint(
+/// Make a short-lived secret
+///
+/// Only an API key may: a secret cannot prolong itself.
+#[utoipa::path(post, path = "/v1/realtime/client_secrets", tag = "realtime",
+    request_body(content = Object, description = "`expires_after` and `session`, both optional"),
+    responses(
+        (status = 200, description = "The secret, when it expires, and its session", body = Object),
+        (status = 403, description = "Asked with a secret", body = super::ErrorBody),
+    ))]
+pub(crate) async fn mint(
     State(doors): State<Arc<Doors>>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {

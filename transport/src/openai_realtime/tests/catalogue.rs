@@ -138,6 +138,7 @@ fn webrtc_transcript() -> Vec<String> {
 fn with_what_only_it_requires(line: &str) -> String {
     let parts = [
         r#"{"type":"input_audio"}"#,
+        r#"{"transcript":"","type":"input_audio"}"#,
         r#"{"transcript":"a b c","type":"input_audio"}"#,
     ];
     let whole = r#"{"audio":"","transcript":"","type":"input_audio"}"#;
