@@ -19,6 +19,8 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn store(self, to: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn max(self, other: Self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+    unsafe fn mul(self, by: Self) -> Self;
     /// `self * by + plus`.
     unsafe fn mul_add(self, by: Self, plus: Self) -> Self;
 }
@@ -70,6 +72,14 @@ unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
         self.each(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        self.each(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, by: Self) -> Self {
+        self.each(by, |a, b| a * b)
     }
     #[inline(always)]
     unsafe fn mul_add(self, by: Self, plus: Self) -> Self {
@@ -129,6 +139,16 @@ mod x86 {
         unsafe fn max(self, other: Self) -> Self {
             // SAFETY: as above.
             unsafe { Avx512(_mm512_max_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx512(_mm512_min_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, by: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx512(_mm512_mul_ps(self.0, by.0)) }
         }
         #[inline(always)]
         unsafe fn mul_add(self, by: Self, plus: Self) -> Self {
@@ -191,6 +211,21 @@ mod x86 {
                     _mm256_max_ps(self.1, other.1),
                 )
             }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                Avx2(
+                    _mm256_min_ps(self.0, other.0),
+                    _mm256_min_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, by: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx2(_mm256_mul_ps(self.0, by.0), _mm256_mul_ps(self.1, by.1)) }
         }
         #[inline(always)]
         unsafe fn mul_add(self, by: Self, plus: Self) -> Self {
