@@ -64,8 +64,7 @@ pub(crate) struct Part<'a> {
 /// Rows and panels that are best multiplied at once for `count` rows in all.
 pub(crate) fn shape(isa: Isa, format: Format, count: usize) -> (usize, usize) {
     match (isa, format) {
-        (Isa::Amx, Format::Bf16) => (MOST_ROWS, 2),
-        (Isa::Amx, Format::Q8 | Format::Q4) if count > ROWS => (TILE_ROWS, 1),
+        (Isa::Amx, Format::Bf16) if count > 1 => (MOST_ROWS, 2),
         _ if count == 1 => (1, PANELS),
         _ => (ROWS, 2),
     }

@@ -92,6 +92,43 @@ unsafe impl Lanes for Portable {
     }
 }
 
+/// Compiles `$body`, an `#[inline(always)]` unsafe function generic over [`Lanes`] that is safe
+/// wherever its lanes are, for every instruction set, and makes `$name` choose at run time.
+macro_rules! by_lanes {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) = $body:ident) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        $vis fn $name(isa: $crate::cpu::Isa, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::cpu::Isa;
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn wide($($arg: $ty),*) {
+                    // SAFETY: this function's processor has these lanes.
+                    unsafe { $body::<$crate::lanes::Avx512>($($arg),*) };
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn half($($arg: $ty),*) {
+                    // SAFETY: as above.
+                    unsafe { $body::<$crate::lanes::Avx2>($($arg),*) };
+                }
+                match isa {
+                    // SAFETY: sets other than `Portable` are only made by `Isa::available`, which
+                    // asked the processor for these features.
+                    Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => return unsafe { wide($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { half($($arg),*) },
+                    _ => {}
+                }
+            }
+            let _ = isa;
+            // SAFETY: `Portable` needs nothing.
+            unsafe { $body::<$crate::lanes::Portable>($($arg),*) };
+        }
+    };
+}
+pub(crate) use by_lanes;
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 

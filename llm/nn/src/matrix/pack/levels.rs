@@ -4,10 +4,7 @@
 use half::f16;
 
 use super::{GROUP, PANEL};
-use crate::{
-    cpu::Isa,
-    lanes::{Lanes, Portable},
-};
+use crate::lanes::{Lanes, by_lanes};
 
 /// One group of a panel, column by column.
 #[repr(align(64))]
@@ -24,47 +21,15 @@ pub(super) struct Group {
 /// Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
 const ROUND: f32 = 12_582_912.0;
 
-/// Compiles a function generic over lanes for every instruction set and chooses at run time.
-macro_rules! by_lanes {
-    ($(#[$doc:meta])* fn $name:ident = $body:ident) => {
-        $(#[$doc])*
-        pub(super) fn $name(isa: Isa, group: &mut Group) {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                unsafe fn wide(group: &mut Group) {
-                    // SAFETY: the caller's processor has these lanes.
-                    unsafe { $body::<crate::lanes::Avx512>(group) };
-                }
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn half(group: &mut Group) {
-                    // SAFETY: as above.
-                    unsafe { $body::<crate::lanes::Avx2>(group) };
-                }
-                match isa {
-                    // SAFETY: other sets than `Portable` were detected.
-                    Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => return unsafe { wide(group) },
-                    // SAFETY: as above.
-                    Isa::Avx2 => return unsafe { half(group) },
-                    _ => {}
-                }
-            }
-            let _ = isa;
-            // SAFETY: `Portable` needs nothing.
-            unsafe { $body::<Portable>(group) };
-        }
-    };
-}
-
 by_lanes! {
     /// The nearest multiples of a scale that takes the largest value to 127.
-    fn eight_bits = eight_body
+    pub(super) fn eight_bits(group: &mut Group) = eight_body
 }
 
 by_lanes! {
     /// Sixteen levels, -8 to 7. Taking the largest value to exactly -8 is not the best choice for
     /// bell-shaped weights, so a few scales around it are tried.
-    fn four_bits = four_body
+    pub(super) fn four_bits(group: &mut Group) = four_body
 }
 
 /// # Safety
