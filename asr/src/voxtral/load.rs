@@ -122,12 +122,10 @@ impl Formats {
                 .embedding
                 .matrix_bytes(config.vocab, config.decoder.dim)
     }
-    /// Of the small parts that are never quantised.
+
+    /// Of the small parts that are never rounded: the convolutions and what tells the delay.
     fn small(self) -> Format {
-        match self.decoder {
-            Format::F32 => Format::F32,
-            _ => Format::Bf16,
-        }
+        Format::F32
     }
 }
 

@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect::<Result<_, _>>()?;
         let packing = (processor_time() - before) / (MATRICES * ROWS * COLS) as f64;
         println!("{format}: packing {:.2} ns a weight", packing * 1e9);
-        for count in [1, 2, 4, 8, 32] {
+        for count in [1, 2, 4, 6, 16, 32, 140] {
             let x = Tensor::rand(-1f32, 1., (count, COLS), &Device::Cpu)?;
             let (mut wall, mut cpu) = (Vec::new(), Vec::new());
             for _ in 0..5 {

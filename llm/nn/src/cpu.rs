@@ -2,20 +2,31 @@
 //! each of them.
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
 /// A set of instructions the kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// Whatever the compiler takes for granted: SSE2 on x86-64, NEON on AArch64.
+    /// Plain Rust: whatever the compiler takes for granted, SSE2 on x86-64, NEON on AArch64.
     Portable,
+    /// NEON as every AArch64 has it.
+    Neon,
+    /// NEON with the dot product of bytes.
+    NeonDot,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 (F, BW, DQ, VL) with VNNI.
     Avx512,
+    /// The same with the dot product of bf16 pairs.
+    Avx512Bf16,
+    /// AVX-512 with tiles of bf16 and of bytes (AMX).
+    Amx,
 }
 
 impl Isa {
-    /// The best set this processor has. `VOICED_ISA` (`portable`, `avx2`, `avx512`) lowers it,
-    /// to tell a fault of a kernel from a fault of a model.
+    /// The best set this processor has. `VOICED_ISA` ([`Isa::name`]) lowers it, to tell a fault of
+    /// a kernel from a fault of a model.
     pub fn detect() -> Isa {
         static FOUND: OnceLock<Isa> = OnceLock::new();
         *FOUND.get_or_init(|| {
@@ -33,22 +44,34 @@ impl Isa {
     /// Every set this processor has, slowest first.
     pub fn available() -> Vec<Isa> {
         let mut found = vec![Isa::Portable];
+        #[cfg(target_arch = "aarch64")]
+        {
+            found.push(Isa::Neon);
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                found.push(Isa::NeonDot);
+            }
+        }
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2")
+            let avx2 = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
-                && is_x86_feature_detected!("f16c")
-            {
-                found.push(Isa::Avx2);
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512vnni")
-                {
-                    found.push(Isa::Avx512);
-                }
-            }
+                && is_x86_feature_detected!("f16c");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni");
+            let sets = [
+                (Isa::Avx2, avx2),
+                (Isa::Avx512, avx512),
+                (
+                    Isa::Avx512Bf16,
+                    avx512 && is_x86_feature_detected!("avx512bf16"),
+                ),
+                (Isa::Amx, avx512 && tiles::available()),
+            ];
+            found.extend(sets.iter().filter(|set| set.1).map(|set| set.0));
         }
         found
     }
@@ -57,8 +80,12 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",
+            Isa::Neon => "neon",
+            Isa::NeonDot => "neon-dot",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Bf16 => "avx512-bf16",
+            Isa::Amx => "amx",
         }
     }
 }
@@ -86,10 +113,12 @@ macro_rules! by_isa {
                 match isa {
                     // SAFETY: an `Isa` other than `Portable` is only made by `Isa::available`,
                     // which asked the processor for these features.
-                    $crate::cpu::Isa::Avx512 => return unsafe { wide($($arg),*) },
+                    $crate::cpu::Isa::Avx512
+                    | $crate::cpu::Isa::Avx512Bf16
+                    | $crate::cpu::Isa::Amx => return unsafe { wide($($arg),*) },
                     // SAFETY: as above.
                     $crate::cpu::Isa::Avx2 => return unsafe { half($($arg),*) },
-                    $crate::cpu::Isa::Portable => {}
+                    _ => {}
                 }
             }
             let _ = isa;

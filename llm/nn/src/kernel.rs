@@ -4,39 +4,70 @@
 //!
 //! Invariant: an output is one chain of additions over the columns, whatever else is in the tile,
 //! so results do not depend on how rows were batched. The chains of different outputs, not the
-//! parts of one, keep the processor busy.
+//! parts of one, keep the processor busy. The chains are:
+//!
+//! - f32: one fused multiply-add after the other;
+//! - bf16: in every block of 32 columns a chain of the even and a chain of the odd ones from zero,
+//!   whose sum joins the output. That is what a processor's tiles compute; every other set does the
+//!   same in vectors, except that one with a dot product of bf16 pairs takes pair after pair;
+//! - integers: exact sums of 32 columns, scaled, one after the other.
 use crate::{
     cpu::Isa,
-    matrix::{Matrix, PANEL},
+    matrix::{Format, Matrix, PANEL},
     quantize::Prepared,
 };
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
-/// Most rows of activations in a tile.
+/// Most rows of activations in a tile of vectors.
 pub(crate) const ROWS: usize = 4;
+/// Rows of a tile register.
+pub(crate) const TILE_ROWS: usize = 16;
+/// Most rows in any tile.
+pub(crate) const MOST_ROWS: usize = 2 * TILE_ROWS;
 /// Most panels in a tile.
 pub(crate) const PANELS: usize = 4;
 
 /// Results of a tile by panel, row of activations and row of the matrix.
 #[repr(align(64))]
-pub(crate) struct Tile(pub [[[f32; PANEL]; ROWS]; PANELS]);
+pub(crate) struct Tile(pub [[[f32; PANEL]; MOST_ROWS]; PANELS]);
+
+impl Tile {
+    /// Room for any tile.
+    pub fn new() -> Tile {
+        Tile([[[0.0; PANEL]; MOST_ROWS]; PANELS])
+    }
+}
 
 /// What to multiply: panels `panel..panel + panels` with rows `row..row + rows`.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub matrix: &'a Matrix,
     pub panel: usize,
-    /// 1, 2 or 4.
+    /// 1, 2 or 4, and not more than [`shape`] says.
     pub panels: usize,
     pub x: &'a Prepared,
+    /// A multiple of what [`shape`] says.
     pub row: usize,
-    /// 1 to [`ROWS`].
+    /// From 1 to what [`shape`] says.
     pub rows: usize,
+}
+
+/// Rows and panels that are best multiplied at once for `count` rows in all.
+pub(crate) fn shape(isa: Isa, format: Format, count: usize) -> (usize, usize) {
+    match (isa, format) {
+        (Isa::Amx, Format::Bf16) if count > 1 => (MOST_ROWS, 2),
+        _ if count == 1 => (1, PANELS),
+        _ => (ROWS, 2),
+    }
 }
 
 /// Computes one tile.
@@ -45,15 +76,20 @@ pub(crate) fn tile(isa: Isa, part: Part<'_>, out: &mut Tile) {
         part.panel + part.panels <= part.matrix.panels() && part.row + part.rows <= part.x.count,
         "a tile lies inside its matrix and its rows"
     );
-    assert!((1..=ROWS).contains(&part.rows) && matches!(part.panels, 1 | 2 | 4));
-    #[cfg(target_arch = "x86_64")]
+    let (rows, panels) = shape(isa, part.matrix.format(), part.x.count);
+    assert!((1..=rows).contains(&part.rows) && part.row.is_multiple_of(rows));
+    assert!(matches!(part.panels, 1 | 2 | 4) && part.panels <= panels);
     match isa {
-        Isa::Avx512 => return avx512::tile(part, out),
-        Isa::Avx2 => return avx2::tile(part, out),
-        Isa::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx => amx::tile(part, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Avx512Bf16 => avx512::tile(isa, part, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2::tile(part, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon | Isa::NeonDot => neon::tile(isa, part, out),
+        _ => portable::tile(part, out),
     }
-    let _ = isa;
-    portable::tile(part, out);
 }
 
 /// Calls `$kernel::<ROWS, PANELS>` with the numbers of this part as constants.

@@ -19,6 +19,8 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn store(self, to: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn max(self, other: Self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+    unsafe fn mul(self, by: Self) -> Self;
     /// `self * by + plus`.
     unsafe fn mul_add(self, by: Self, plus: Self) -> Self;
 }
@@ -72,6 +74,14 @@ unsafe impl Lanes for Portable {
         self.each(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        self.each(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, by: Self) -> Self {
+        self.each(by, |a, b| a * b)
+    }
+    #[inline(always)]
     unsafe fn mul_add(self, by: Self, plus: Self) -> Self {
         const FMA: bool = cfg!(target_arch = "aarch64");
         let mut sum = plus;
@@ -81,6 +91,43 @@ unsafe impl Lanes for Portable {
         sum
     }
 }
+
+/// Compiles `$body`, an `#[inline(always)]` unsafe function generic over [`Lanes`] that is safe
+/// wherever its lanes are, for every instruction set, and makes `$name` choose at run time.
+macro_rules! by_lanes {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) = $body:ident) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        $vis fn $name(isa: $crate::cpu::Isa, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::cpu::Isa;
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn wide($($arg: $ty),*) {
+                    // SAFETY: this function's processor has these lanes.
+                    unsafe { $body::<$crate::lanes::Avx512>($($arg),*) };
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn half($($arg: $ty),*) {
+                    // SAFETY: as above.
+                    unsafe { $body::<$crate::lanes::Avx2>($($arg),*) };
+                }
+                match isa {
+                    // SAFETY: sets other than `Portable` are only made by `Isa::available`, which
+                    // asked the processor for these features.
+                    Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => return unsafe { wide($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { half($($arg),*) },
+                    _ => {}
+                }
+            }
+            let _ = isa;
+            // SAFETY: `Portable` needs nothing.
+            unsafe { $body::<$crate::lanes::Portable>($($arg),*) };
+        }
+    };
+}
+pub(crate) use by_lanes;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
@@ -129,6 +176,16 @@ mod x86 {
         unsafe fn max(self, other: Self) -> Self {
             // SAFETY: as above.
             unsafe { Avx512(_mm512_max_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx512(_mm512_min_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, by: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx512(_mm512_mul_ps(self.0, by.0)) }
         }
         #[inline(always)]
         unsafe fn mul_add(self, by: Self, plus: Self) -> Self {
@@ -191,6 +248,21 @@ mod x86 {
                     _mm256_max_ps(self.1, other.1),
                 )
             }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                Avx2(
+                    _mm256_min_ps(self.0, other.0),
+                    _mm256_min_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, by: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx2(_mm256_mul_ps(self.0, by.0), _mm256_mul_ps(self.1, by.1)) }
         }
         #[inline(always)]
         unsafe fn mul_add(self, by: Self, plus: Self) -> Self {

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, bail};
 
 use crate::{
     cpu::Isa,
-    kernel::{self, PANELS, Part, ROWS, Tile},
+    kernel::{self, Part, Tile},
     matrix::{Format, Matrix, PANEL},
     pool,
     quantize::Prepared,
@@ -124,16 +124,16 @@ fn piece(
     column: usize,
     sink: &Columns,
 ) {
-    let mut tile = Tile([[[0.0; PANEL]; ROWS]; PANELS]);
-    let widest = if x.count == 1 { 4 } else { 2 };
+    let mut tile = Tile::new();
+    let (most, widest) = kernel::shape(isa, layer.format(), x.count);
     let mut panel = panels.start;
     while panel < panels.end {
         let mut wide = widest;
         while panel + wide > panels.end {
             wide /= 2;
         }
-        for row in (0..x.count).step_by(ROWS) {
-            let rows = ROWS.min(x.count - row);
+        for row in (0..x.count).step_by(most) {
+            let rows = most.min(x.count - row);
             let part = Part {
                 matrix: &layer.matrix,
                 panel,

@@ -16,7 +16,7 @@ mod pack;
 
 /// Rows of a panel: the f32 lanes of an AVX-512 register.
 pub const PANEL: usize = 16;
-/// Columns that share a scale in the quantised formats.
+/// Columns that share a scale in the quantised formats, and that are summed apart in bf16.
 pub const GROUP: usize = 32;
 
 /// How a matrix is stored.
@@ -24,7 +24,7 @@ pub const GROUP: usize = 32;
 pub enum Format {
     /// 32-bit floats: the reference.
     F32,
-    /// The published checkpoints' own format; products are computed in f32.
+    /// The published checkpoints' own format; activations are rounded to bf16 and sums are f32.
     Bf16,
     /// 8-bit integers with a scale for every 32; activations are rounded to 8 bits too.
     Q8,
@@ -52,8 +52,7 @@ impl Format {
     fn padded(self, cols: usize) -> usize {
         match self {
             Format::F32 => cols,
-            Format::Bf16 => cols.next_multiple_of(2),
-            Format::Q8 | Format::Q4 => cols.next_multiple_of(GROUP),
+            Format::Bf16 | Format::Q8 | Format::Q4 => cols.next_multiple_of(GROUP),
         }
     }
 

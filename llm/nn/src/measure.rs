@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    cpu::{Isa, by_isa},
+    cpu::Isa,
+    lanes::{Lanes, by_lanes},
     pages::{Backing, Pages},
     pool::Pool,
 };
@@ -43,13 +44,13 @@ pub fn read_bandwidth() -> io::Result<f64> {
             .fill(1);
     });
     drop(pieces);
-    let isa = Isa::detect();
+    let (isa, values) = (Isa::detect(), pages.of::<f32>());
     let mut seconds: Vec<f64> = (0..5)
         .map(|_| {
             let start = Stopwatch::start();
             Pool::global().run(SIZE / PIECE, &|i| {
-                let mut sum = 0;
-                total(isa, &pages[i * PIECE..(i + 1) * PIECE], &mut sum);
+                let mut sum = 0.0;
+                total(isa, &values[i * PIECE / 4..(i + 1) * PIECE / 4], &mut sum);
                 std::hint::black_box(sum);
             });
             start.elapsed().as_secs_f64()
@@ -59,19 +60,28 @@ pub fn read_bandwidth() -> io::Result<f64> {
     Ok(SIZE as f64 / seconds[2])
 }
 
-by_isa! {
-    fn total(bytes: &[u8], sum: &mut u64) = total_body
+by_lanes! {
+    fn total(values: &[f32], sum: &mut f32) = total_body
 }
 
+/// Four streams at once: one alone leaves the memory waiting for requests (25 against 33 GB/s).
 #[inline(always)]
-fn total_body<const FMA: bool>(bytes: &[u8], sum: &mut u64) {
-    let mut lanes = [0u64; 32];
-    for chunk in bytes.chunks_exact(256) {
-        for (lane, word) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
-            *lane = lane.wrapping_add(u64::from_le_bytes(*word));
+#[allow(unsafe_code)]
+unsafe fn total_body<L: Lanes>(values: &[f32], sum: &mut f32) {
+    const STREAMS: usize = 4;
+    let (each, mut lanes) = (values.len() / STREAMS, [0f32; 16]);
+    // SAFETY: the caller's processor has the lanes; steps of sixteen lie inside each stream.
+    unsafe {
+        let mut sums = [L::splat(0.0); STREAMS];
+        for at in (0..each / 16 * 16).step_by(16) {
+            for (s, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.add(L::load(values.as_ptr().add(s * each + at)));
+            }
         }
+        let all = sums[1..].iter().fold(sums[0], |all, sum| all.add(*sum));
+        all.store(lanes.as_mut_ptr());
     }
-    *sum = lanes.iter().fold(0, |s, l| s.wrapping_add(*l));
+    *sum = lanes.iter().sum();
 }
 
 /// Seconds of processor time this process has used, all threads together; zero where the system

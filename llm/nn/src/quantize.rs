@@ -1,20 +1,39 @@
-//! Activations as the kernels want them: f32 rows padded with zeros, or 8-bit integers with a scale
-//! and a sum for every 32.
+//! Activations as the kernels want them: f32 rows, rows rounded to bf16, or 8-bit integers with a
+//! scale and a sum for every 32.
 use crate::{
     cpu::{Isa, by_isa},
-    matrix::{GROUP, Matrix},
+    kernel::TILE_ROWS,
+    matrix::{Format, GROUP, Matrix},
 };
 
-/// The rows of one product, prepared once for all matrices they are multiplied with.
+/// The rows of one product, prepared once for all matrices they are multiplied with. Only what
+/// some matrix needs is there.
+#[derive(Default)]
 pub(crate) struct Prepared {
     /// How many rows.
     pub count: usize,
-    /// f32 rows, `plain_stride` apart: an even number of columns.
+    /// f32 rows, `plain_stride` apart.
     pub plain: Vec<f32>,
     /// From one f32 row to the next.
     pub plain_stride: usize,
-    /// Rows for the quantised formats; empty when no matrix needs them.
+    /// Rows for bf16.
+    pub bf16: Bf16,
+    /// Rows for the quantised formats.
     pub integer: Integers,
+}
+
+/// Rows rounded to bf16, padded with zeros to whole blocks of 32.
+#[derive(Default)]
+pub(crate) struct Bf16 {
+    /// Blocks in a row.
+    pub blocks: usize,
+    /// As f32 numbers, row by row.
+    pub wide: Vec<f32>,
+    /// As pairs of bf16 numbers, the first in the lower half, row by row.
+    pub pairs: Vec<u32>,
+    /// The same pairs cut into tiles: for every sixteen rows, or as many as are left, for every
+    /// block, each row's sixteen pairs.
+    pub tiles: Vec<u32>,
 }
 
 /// Rows rounded to 8 bits.
@@ -36,25 +55,110 @@ pub(crate) struct Integers {
 impl Prepared {
     /// Prepares `x`, rows of `cols` values, for the formats of `matrices`.
     pub fn new(isa: Isa, x: &[f32], cols: usize, matrices: &[&Matrix]) -> Prepared {
-        let count = x.len() / cols.max(1);
-        let plain_stride = cols.next_multiple_of(2);
         let mut prepared = Prepared {
-            count,
-            plain: Vec::new(),
-            plain_stride,
-            integer: Integers::default(),
+            count: x.len() / cols.max(1),
+            plain_stride: cols,
+            ..Prepared::default()
         };
-        if matrices.iter().any(|m| !m.format().is_integer()) {
-            prepared.plain = vec![0.0; count * plain_stride];
-            for (row, from) in prepared.plain.chunks_mut(plain_stride).zip(x.chunks(cols)) {
-                row[..cols].copy_from_slice(from);
-            }
+        let any = |wanted: fn(Format) -> bool| matrices.iter().any(|m| wanted(m.format()));
+        if any(|format| format == Format::F32) {
+            prepared.plain = x.to_vec();
         }
-        if matrices.iter().any(|m| m.format().is_integer()) {
+        if any(|format| format == Format::Bf16) {
+            prepared.bf16 = Bf16::new(isa, x, cols);
+        }
+        if any(Format::is_integer) {
             prepared.integer = Integers::new(isa, x, cols);
         }
         prepared
     }
+}
+
+impl Bf16 {
+    fn new(isa: Isa, x: &[f32], cols: usize) -> Bf16 {
+        let blocks = cols.div_ceil(GROUP);
+        let count = x.len() / cols;
+        let mut rows = Bf16 {
+            blocks,
+            ..Bf16::default()
+        };
+        let mut padded = vec![0f32; blocks * GROUP];
+        let width = blocks * GROUP / 2;
+        // One row alone is done in vectors.
+        let in_tiles = isa == Isa::Amx && count > 1;
+        if in_tiles || isa == Isa::Avx512Bf16 {
+            rows.pairs = vec![0; count * width];
+        } else {
+            rows.wide = vec![0.0; count * blocks * GROUP];
+        }
+        for (i, row) in x.chunks(cols).enumerate() {
+            padded[..cols].copy_from_slice(row);
+            if rows.wide.is_empty() {
+                narrow_pairs(isa, &padded, &mut rows.pairs[i * width..(i + 1) * width]);
+            } else {
+                let to = &mut rows.wide[i * blocks * GROUP..(i + 1) * blocks * GROUP];
+                narrow_wide(isa, &padded, to);
+            }
+        }
+        if in_tiles {
+            rows.tiles = tiles(&rows.pairs, count, blocks);
+            rows.pairs = Vec::new();
+        }
+        rows
+    }
+}
+
+/// Rows of pairs, `blocks` blocks to a row, cut into tiles: for every sixteen rows, or as many as
+/// are left, block after block, the rows' parts one after the other.
+fn tiles(rows: &[u32], count: usize, blocks: usize) -> Vec<u32> {
+    let width = GROUP / 2;
+    let mut tiles = Vec::with_capacity(rows.len());
+    for first in (0..count).step_by(TILE_ROWS) {
+        let together = first..(first + TILE_ROWS).min(count);
+        for block in 0..blocks {
+            for row in together.clone() {
+                let at = (row * blocks + block) * width;
+                tiles.extend_from_slice(&rows[at..at + width]);
+            }
+        }
+    }
+    tiles
+}
+
+by_isa! {
+    /// Two values in one number, the first in its lower half, each rounded to bf16.
+    pub(crate) fn narrow_pairs(row: &[f32], pairs: &mut [u32]) = pairs_body
+}
+
+#[inline(always)]
+fn pairs_body<const FMA: bool>(row: &[f32], pairs: &mut [u32]) {
+    for (pair, [a, b]) in pairs.iter_mut().zip(row.as_chunks::<2>().0) {
+        *pair = (nearest(*a) >> 16) | nearest(*b);
+    }
+}
+
+by_isa! {
+    /// Every value rounded to bf16.
+    fn narrow_wide(row: &[f32], to: &mut [f32]) = wide_body
+}
+
+#[inline(always)]
+fn wide_body<const FMA: bool>(row: &[f32], to: &mut [f32]) {
+    for (to, v) in to.iter_mut().zip(row) {
+        *to = f32::from_bits(nearest(*v));
+    }
+}
+
+/// The bits of the nearest bf16 number, in the upper half. Numbers below 2^-52 become zero: then
+/// no product and no sum of them is ever denormal, which tiles would take for zero and vectors
+/// would not, and the bits of a row could depend on how many rows it is computed with.
+#[inline(always)]
+fn nearest(v: f32) -> u32 {
+    const SMALLEST: f32 = 1.0 / (1u64 << 52) as f32;
+    // Half a unit, or a little less where the unit before is even; values are finite.
+    let bits = v.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+    if v.abs() < SMALLEST { 0 } else { rounded }
 }
 
 impl Integers {
@@ -63,10 +167,10 @@ impl Integers {
         let groups = cols.div_ceil(GROUP);
         let mut rows = Integers {
             quads: vec![0; count * groups * GROUP / 4],
-            pairs: Vec::new(),
             scales: vec![0.0; count * groups],
             sums: vec![0; count * groups],
             groups,
+            ..Integers::default()
         };
         let at = |i: usize| i * groups..(i + 1) * groups;
         for (i, row) in x.chunks(cols).enumerate() {

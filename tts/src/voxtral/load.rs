@@ -87,8 +87,8 @@ pub struct Formats {
 }
 
 impl Formats {
-    /// Everything in one format, except that the flow gets 8 bits at least and that small parts
-    /// and the codec are not quantised.
+    /// Everything in one format, except that the flow gets 8 bits at least, that the codec is not
+    /// quantised and that small parts stay f32: what decides a code is not rounded on the way.
     pub fn new(format: Format) -> Formats {
         let unquantised = match format {
             Format::F32 => Format::F32,
@@ -102,7 +102,7 @@ impl Formats {
                 format
             },
             codec: unquantised,
-            small: unquantised,
+            small: Format::F32,
         }
     }
 

@@ -55,10 +55,12 @@ impl<T: Lane> Task<'_, T> {
         #[cfg(target_arch = "x86_64")]
         match isa {
             // SAFETY: other sets than `Portable` were detected; sizes as just checked.
-            Isa::Avx512 => return unsafe { wide(self, isa, scores, out) },
+            Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => {
+                return unsafe { wide(self, isa, scores, out) };
+            }
             // SAFETY: as above.
             Isa::Avx2 => return unsafe { half(self, isa, scores, out) },
-            Isa::Portable => {}
+            _ => {}
         }
         // SAFETY: `Portable` needs nothing; sizes as just checked.
         unsafe { body::<Portable, T>(self, isa, scores, out) };

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::{Part, Tile};
-use crate::matrix::{Format, PANEL};
+use crate::matrix::{Format, GROUP, PANEL};
 
 pub(super) fn tile(part: Part<'_>, out: &mut Tile) {
     for p in 0..part.panels {
@@ -77,22 +77,30 @@ unsafe fn f32_panel<const M: usize>(part: &Part<'_>) -> [[__m256; 2]; M] {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn bf16_panel<const M: usize>(part: &Part<'_>) -> [[__m256; 2]; M] {
     let panel = panel(part);
-    let stride = part.x.plain_stride;
-    let x = part.x.plain[part.row * stride..].as_ptr();
+    let width = part.x.bf16.blocks * GROUP;
+    let x = part.x.bf16.wide[part.row * width..].as_ptr();
     let mask = _mm256_set1_epi32(0xffff_0000_u32 as i32);
     let mut acc = [[_mm256_setzero_ps(); 2]; M];
-    for pair in 0..part.matrix.padded_cols() / 2 {
+    for block in 0..part.x.bf16.blocks {
+        // One half after the other: three accumulators for each of four rows fill the registers.
         for half in 0..2 {
-            // SAFETY: a pair of columns of the panel and of each row, which have an even number.
-            unsafe {
-                let both = _mm256_loadu_si256(panel.add(pair * 64 + half * 32).cast());
-                let even = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(both));
-                let odd = _mm256_castsi256_ps(_mm256_and_si256(both, mask));
-                for (m, acc) in acc.iter_mut().enumerate() {
-                    let x = x.add(m * stride + pair * 2);
-                    acc[half] = _mm256_fmadd_ps(even, _mm256_set1_ps(*x), acc[half]);
-                    acc[half] = _mm256_fmadd_ps(odd, _mm256_set1_ps(*x.add(1)), acc[half]);
+            let mut even = [_mm256_setzero_ps(); M];
+            let mut odd = [_mm256_setzero_ps(); M];
+            for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
+                // SAFETY: a pair of columns of the panel and of each row, which have whole blocks.
+                unsafe {
+                    let both = _mm256_loadu_si256(panel.add(pair * 64 + half * 32).cast());
+                    let first = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(both));
+                    let second = _mm256_castsi256_ps(_mm256_and_si256(both, mask));
+                    for m in 0..M {
+                        let x = x.add(m * width + pair * 2);
+                        even[m] = _mm256_fmadd_ps(first, _mm256_set1_ps(*x), even[m]);
+                        odd[m] = _mm256_fmadd_ps(second, _mm256_set1_ps(*x.add(1)), odd[m]);
+                    }
                 }
+            }
+            for m in 0..M {
+                acc[m][half] = _mm256_add_ps(acc[m][half], _mm256_add_ps(even[m], odd[m]));
             }
         }
     }
