@@ -175,7 +175,7 @@ pub(crate) fn doors(max_calls: usize) -> Doors {
         max_calls_per_address: max_calls,
         max_call: Duration::from_secs(600),
         translators: Arc::new(voiced_pipeline::interpret::NoTranslators),
-            drain: drain.clone(),
+        drain: drain.clone(),
     });
     let entry = |name: &str, voice: &str| PersonaEntry {
         name: name.into(),
