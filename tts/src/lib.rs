@@ -4,6 +4,7 @@
 //! - [`embedded`]: the synthesiser that needs no download, on flite, and its [`voices()`];
 //! - [`engine`]: the synthesiser on Voxtral TTS: [`voxtral`] (text to codes), [`codec`] (codes to
 //!   sound), [`mod@voices`] (presets and added ones), [`normalise`] (text to what can be said);
+//! - [`bench`]: how fast that one is here;
 //! - [`tone`]: a synthesiser that answers at once with a hum, for benches and tests;
 //! - `crew` (threads that synthesise), `flite` (the C library), `trim` (silence at the ends): how
 //!   [`embedded`] does it.
@@ -12,6 +13,7 @@
 //! writes, a line ends in speech, in silence or in a refusal, never in a hang or a panic.
 pub mod spoken;
 
+pub mod bench;
 pub mod codec;
 pub mod embedded;
 pub mod engine;
