@@ -1,19 +1,23 @@
 //! `voiced bench`: measures a daemon of its own, a child process with engines that answer at
-//! once, over real connections. It states what should be reached beside what was.
+//! once, over real connections; or the models alone, in this process. It states what should be
+//! reached beside what was.
 use crate::{
     bench::figures::{Figure, Setting},
     cli::{Bench, BenchKind},
     terminal,
 };
 
+mod asr;
 mod caller;
 mod clock;
 mod daemon;
 mod figures;
 mod load;
 mod memory;
+mod model;
 mod peer;
 mod speech;
+mod tts;
 mod turns;
 
 /// Measures what was asked for and prints it. Whether every figure was reached.
@@ -21,6 +25,11 @@ mod turns;
 /// # Errors
 /// When the daemon cannot be started, or fails while it is measured.
 pub async fn run(options: &Bench) -> anyhow::Result<bool> {
+    if matches!(options.kind, BenchKind::Asr | BenchKind::Tts) {
+        let options = options.clone();
+        // A model computes for minutes and waits for nothing.
+        return tokio::task::spawn_blocking(move || model::run(&options)).await?;
+    }
     let mut figures: Vec<Figure> = Vec::new();
     let all = [
         BenchKind::Start,
@@ -43,7 +52,9 @@ pub async fn run(options: &Bench) -> anyhow::Result<bool> {
             BenchKind::Calls => load::calls(options.calls.unwrap_or(200), options.seconds).await?,
             BenchKind::Webrtc => peer::calls(options.calls.unwrap_or(60), options.seconds).await?,
             BenchKind::Memory => memory::memory(options.cycles).await?,
-            BenchKind::Start | BenchKind::All => memory::start().await?,
+            BenchKind::Start | BenchKind::Asr | BenchKind::Tts | BenchKind::All => {
+                memory::start().await?
+            }
         });
     }
     let setting = Setting::here();
@@ -62,6 +73,8 @@ fn name(kind: BenchKind) -> &'static str {
         BenchKind::Webrtc => "WebRTC calls at once",
         BenchKind::Memory => "memory",
         BenchKind::Start => "time to ready",
+        BenchKind::Asr => "Voxtral Realtime",
+        BenchKind::Tts => "Voxtral TTS",
         BenchKind::All => "everything",
     }
 }

@@ -1,8 +1,9 @@
 //! The command line: one tree of commands, and how what is typed becomes settings. Flags win over
 //! the environment, which wins over the file.
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use voiced_nn::matrix::Format;
 
 use crate::config::Sources;
 
@@ -273,7 +274,7 @@ pub struct Check {
 }
 
 /// `voiced bench`
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Bench {
     /// What to measure
     #[arg(value_enum, default_value_t = BenchKind::All)]
@@ -293,6 +294,27 @@ pub struct Bench {
     /// Calls made and ended, for `memory`
     #[arg(long, default_value_t = 2_000)]
     pub cycles: usize,
+    /// For `asr` and `tts`: the published sizes full of noise, made in memory, nothing downloaded
+    #[arg(long, conflicts_with = "model")]
+    pub random_weights: bool,
+    /// For `asr` and `tts`: a checkpoint's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// For `asr` and `tts`: how weights are stored, bf16, q8 or q4, one after the other
+    #[arg(long, value_delimiter = ',', default_value = "bf16,q8,q4")]
+    pub weights: Vec<Format>,
+    /// For `asr` and `tts`: rows stepped together, one number after the other
+    #[arg(long, value_delimiter = ',', default_value = "1,4,16,32")]
+    pub rows: Vec<usize>,
+    /// For `asr` and `tts`: tokens or frames measured for each number of rows
+    #[arg(long, default_value_t = 12)]
+    pub steps: usize,
+    /// For `asr`: positions before the tokens measured, where one row is alone
+    #[arg(long, value_delimiter = ',', default_value = "250,1000")]
+    pub contexts: Vec<usize>,
+    /// For `asr` and `tts`: threads; one for each core by default
+    #[arg(long)]
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// What can be measured.
@@ -310,7 +332,11 @@ pub enum BenchKind {
     Memory,
     /// Time from start to ready, with the embedded engines
     Start,
-    /// All of them
+    /// Voxtral Realtime on this machine's processors: needs --random-weights or --model
+    Asr,
+    /// Voxtral TTS on this machine's processors: needs --random-weights or --model
+    Tts,
+    /// All but the models
     All,
 }
 

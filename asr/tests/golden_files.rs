@@ -13,7 +13,7 @@ use voiced_nn::{kv_cache::CacheFormat, matrix::Format};
 
 #[path = "golden/support.rs"]
 mod support;
-use support::{Ear, Golden, close, fixtures, listen};
+use support::{Ear, Golden, fixtures, listen};
 
 /// A copy of the golden checkpoint to break.
 struct Copy(tempfile::TempDir);
@@ -282,7 +282,8 @@ fn a_saved_copy_is_what_was_saved() {
     }
 }
 
-/// bf16 loses nothing of a bf16 checkpoint; integers lose little, and less with more bits. The
+/// bf16 loses nothing of a bf16 checkpoint's weights, and 16 bits of the activations are as good as
+/// all of them; integers lose little, and less with more bits. The
 /// audio is the same, so stages before the first token are comparable; tokens may differ.
 #[test]
 fn formats_lose_what_they_may() {
@@ -295,7 +296,6 @@ fn formats_lose_what_they_may() {
     let exact = run(Format::F32, CacheFormat::F32);
     let bf16 = run(Format::Bf16, CacheFormat::F32);
     assert_eq!(exact.ids, bf16.ids);
-    assert_eq!(exact.stages[&Stage::Logits], bf16.stages[&Stage::Logits]);
     let vocab = 1280;
     let worst = |heard: &support::Heard, stage: Stage, count: usize| {
         let (got, want) = (&heard.stages[&stage], &exact.stages[&stage]);
@@ -321,10 +321,6 @@ fn formats_lose_what_they_may() {
             "{format}: {adapter}, {logits}"
         );
     }
-    close(
-        "bf16",
-        &exact.stages[&Stage::Adapter],
-        &bf16.stages[&Stage::Adapter],
-        0.0,
-    );
+    assert!(worst(&bf16, Stage::Adapter, usize::MAX) < 2e-5);
+    assert!(worst(&bf16, Stage::Logits, usize::MAX) < 2e-5);
 }

@@ -6,6 +6,7 @@
 //!   sound), [`mod@voices`] (presets and added ones), [`normalise`] (text to what can be said);
 //! - [`remote`]: synthesisers that run elsewhere, behind the same lease;
 //! - [`tempo`]: slower and faster with the pitch kept, [`tempered`]: for engines without a tempo;
+//! - [`bench`]: how fast that one is here;
 //! - [`tone`]: a synthesiser that answers at once with a hum, for benches and tests;
 //! - `crew` (threads that synthesise), `flite` (the C library), `trim` (silence at the ends): how
 //!   [`embedded`] does it.
@@ -14,6 +15,7 @@
 //! writes, a line ends in speech, in silence or in a refusal, never in a hang or a panic.
 pub mod spoken;
 
+pub mod bench;
 pub mod codec;
 pub mod embedded;
 pub mod engine;

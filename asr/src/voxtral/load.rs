@@ -106,13 +106,20 @@ impl Formats {
         let (enc, dec) = (&config.encoder, &config.decoder);
         let small = |rows, cols| self.small().matrix_bytes(rows, cols);
         let delay = small(DELAY_WIDTH, dec.dim) + small(dec.dim, DELAY_WIDTH);
-        stack_bytes(enc, self.encoder)
-            + self.encoder.matrix_bytes(dec.dim, enc.dim * STACKED)
-            + self.encoder.matrix_bytes(dec.dim, dec.dim)
+        self.encoder_bytes(config)
             + small(enc.dim, 3 * BINS)
             + small(enc.dim, 3 * enc.dim)
             + self.decoder_bytes(config)
             + dec.layers * delay
+    }
+
+    /// Bytes of the weights that a call of the encoder and the adapter reads, without the
+    /// convolutions.
+    pub fn encoder_bytes(self, config: &Config) -> usize {
+        let (enc, dec) = (&config.encoder, &config.decoder);
+        stack_bytes(enc, self.encoder)
+            + self.encoder.matrix_bytes(dec.dim, enc.dim * STACKED)
+            + self.encoder.matrix_bytes(dec.dim, dec.dim)
     }
 
     /// Bytes of the weights that choosing a token reads.

@@ -7,9 +7,10 @@
 //! parts of one, keep the processor busy. The chains are:
 //!
 //! - f32: one fused multiply-add after the other;
-//! - bf16: in every block of 32 columns a chain of the even and a chain of the odd ones from zero,
-//!   whose sum joins the output. That is what a processor's tiles compute; every other set does the
-//!   same in vectors, except that one with a dot product of bf16 pairs takes pair after pair;
+//! - bf16: in every block of 32 columns, for each of the two halves of the activations, a chain of
+//!   the even and a chain of the odd columns from zero, whose sum joins the output. That is what a
+//!   processor's tiles compute; every other set does the same in vectors, except that one with a
+//!   dot product of bf16 pairs takes pair after pair;
 //! - integers: exact sums of 32 columns, scaled, one after the other.
 use crate::{
     cpu::Isa,

@@ -24,7 +24,7 @@ pub const GROUP: usize = 32;
 pub enum Format {
     /// 32-bit floats: the reference.
     F32,
-    /// The published checkpoints' own format; activations are rounded to bf16 and sums are f32.
+    /// The published checkpoints' own format; activations keep 16 bits and sums are f32.
     Bf16,
     /// 8-bit integers with a scale for every 32; activations are rounded to 8 bits too.
     Q8,

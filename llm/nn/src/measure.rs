@@ -1,13 +1,17 @@
-//! What the memory of this machine gives, the floor under every decoder; and the clocks to measure
-//! by, which nothing but measuring reads.
+//! What the memory and the processors of this machine give, the floors under every model; and the
+//! clocks to measure by, which nothing but measuring reads.
 use std::{
     io,
     time::{Duration, Instant},
 };
 
+use candle_core::{Device, Tensor};
+
 use crate::{
     cpu::Isa,
     lanes::{Lanes, by_lanes},
+    linear::Linear,
+    matrix::{Format, Matrix},
     pages::{Backing, Pages},
     pool::Pool,
 };
@@ -27,6 +31,114 @@ impl Stopwatch {
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// A measurement under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Lap {
+    watch: Stopwatch,
+    processor: f64,
+}
+
+/// How long one thing took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// As a caller waits.
+    pub waited: Duration,
+    /// Processor time divided by the threads: what it would take if nobody else used the machine.
+    pub worked: Duration,
+}
+
+impl Lap {
+    /// Starts now.
+    pub fn start() -> Lap {
+        Lap {
+            watch: Stopwatch::start(),
+            processor: processor_time(),
+        }
+    }
+
+    /// The time of each of `parts` equal parts.
+    pub fn end(self, parts: usize) -> Time {
+        let worked = (processor_time() - self.processor) / Pool::global().threads() as f64;
+        let parts = parts.max(1) as u32;
+        Time {
+            waited: self.watch.elapsed() / parts,
+            worked: Duration::from_secs_f64(worked.max(0.0)) / parts,
+        }
+    }
+}
+
+/// Times of the same thing, measured again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Times(Vec<Time>);
+
+impl Times {
+    /// One more.
+    pub fn push(&mut self, time: Time) {
+        self.0.push(time);
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The one in the middle, each of its parts by itself; zero when there are none.
+    pub fn median(&self) -> Time {
+        let middle = |part: fn(&Time) -> Duration| {
+            let mut sorted: Vec<Duration> = self.0.iter().map(part).collect();
+            sorted.sort_unstable();
+            sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+        };
+        Time {
+            waited: middle(|t| t.waited),
+            worked: middle(|t| t.worked),
+        }
+    }
+
+    /// The shortest wait; zero when there are none.
+    pub fn fastest(&self) -> Duration {
+        self.0.iter().map(|t| t.waited).min().unwrap_or_default()
+    }
+}
+
+/// The most memory this process ever had resident, where the system tells.
+pub fn peak_memory() -> Option<usize> {
+    told_in_kib("/proc/self/status", "VmHWM:")
+}
+
+/// Memory that can be had without anything being written to disk, where the system tells.
+pub fn free_memory() -> Option<usize> {
+    told_in_kib("/proc/meminfo", "MemAvailable:")
+}
+
+fn told_in_kib(file: &str, name: &str) -> Option<usize> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Operations a second, two for each weight and row, of a product with so many rows that memory
+/// does not matter: the best of a few. Fails when there is no memory for it.
+pub fn product_rate(format: Format) -> candle_core::Result<f64> {
+    const SIDE: usize = 2048;
+    const ROWS: usize = 256;
+    let values: Vec<f32> = (0..SIDE).map(|i| (i as f32 * 0.7).sin() * 0.05).collect();
+    let matrix = Matrix::pack(format, SIDE, SIDE, &|row, out| {
+        out.copy_from_slice(&values);
+        out.rotate_left(row % 32);
+    })?;
+    let layer = Linear::new(matrix, None);
+    let x = Tensor::from_vec(values.repeat(ROWS), (ROWS, SIDE), &Device::Cpu)?;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..12 {
+        let start = Stopwatch::start();
+        layer.forward(&x)?;
+        fastest = fastest.min(start.elapsed().as_secs_f64());
+    }
+    Ok((2 * SIDE * SIDE * ROWS) as f64 / fastest)
 }
 
 /// Bytes a second that all threads of the pool read together, the median of five passes over

@@ -17,6 +17,9 @@ use std::{
 /// Looks at the job flag this often before sleeping: about 20 microseconds.
 const SPINS: usize = 400;
 
+static POOL: OnceLock<Pool> = OnceLock::new();
+static ASKED: OnceLock<NonZeroUsize> = OnceLock::new();
+
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
     pieces: usize,
@@ -80,12 +83,19 @@ impl Pool {
         }
     }
 
-    /// The process's pool: `VOICED_THREADS`, or one thread for each core.
+    /// Says how many threads the process's pool will have. Whether it was said in time: before the
+    /// pool was first used, and not twice.
+    pub fn set_global_threads(threads: NonZeroUsize) -> bool {
+        POOL.get().is_none() && ASKED.set(threads).is_ok()
+    }
+
+    /// The process's pool: as many threads as [`Pool::set_global_threads`] or `VOICED_THREADS`
+    /// says, or one for each core.
     pub fn global() -> &'static Pool {
-        static POOL: OnceLock<Pool> = OnceLock::new();
         POOL.get_or_init(|| {
-            let asked = std::env::var("VOICED_THREADS").ok();
-            let asked = asked.and_then(|n| n.parse::<NonZeroUsize>().ok());
+            let told = std::env::var("VOICED_THREADS").ok();
+            let told = told.and_then(|n| n.parse::<NonZeroUsize>().ok());
+            let asked = ASKED.get().copied().or(told);
             let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             Pool::new(asked.unwrap_or(cores))
         })

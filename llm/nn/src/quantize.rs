@@ -1,4 +1,4 @@
-//! Activations as the kernels want them: f32 rows, rows rounded to bf16, or 8-bit integers with a
+//! Activations as the kernels want them: f32 rows, sums of two bf16 rows, or 8-bit integers with a
 //! scale and a sum for every 32.
 use crate::{
     cpu::{Isa, by_isa},
@@ -22,17 +22,18 @@ pub(crate) struct Prepared {
     pub integer: Integers,
 }
 
-/// Rows rounded to bf16, padded with zeros to whole blocks of 32.
+/// Rows as sums of two bf16 numbers, the nearest and what is left: one alone would lose more than
+/// the weights did. Each half is a row of its own, padded with zeros to whole blocks of 32.
 #[derive(Default)]
 pub(crate) struct Bf16 {
     /// Blocks in a row.
     pub blocks: usize,
-    /// As f32 numbers, row by row.
+    /// As f32 numbers: for every row both halves, one after the other.
     pub wide: Vec<f32>,
-    /// As pairs of bf16 numbers, the first in the lower half, row by row.
+    /// As pairs of bf16 numbers, the first in the lower bits: for every row both halves.
     pub pairs: Vec<u32>,
     /// The same pairs cut into tiles: for every sixteen rows, or as many as are left, for every
-    /// block, each row's sixteen pairs.
+    /// block, for both halves, each row's sixteen pairs.
     pub tiles: Vec<u32>,
 }
 
@@ -74,6 +75,9 @@ impl Prepared {
     }
 }
 
+/// Bf16 numbers that add up to an activation.
+pub(crate) const HALVES: usize = 2;
+
 impl Bf16 {
     fn new(isa: Isa, x: &[f32], cols: usize) -> Bf16 {
         let blocks = cols.div_ceil(GROUP);
@@ -82,43 +86,42 @@ impl Bf16 {
             blocks,
             ..Bf16::default()
         };
-        let mut padded = vec![0f32; blocks * GROUP];
-        let width = blocks * GROUP / 2;
+        let padded = blocks * GROUP;
+        let mut wide = vec![0f32; count * HALVES * padded];
+        for (row, to) in x.chunks(cols).zip(wide.chunks_mut(HALVES * padded)) {
+            let (nearest, rest) = to.split_at_mut(padded);
+            halve(isa, row, &mut nearest[..cols], &mut rest[..cols]);
+        }
         // One row alone is done in vectors.
         let in_tiles = isa == Isa::Amx && count > 1;
-        if in_tiles || isa == Isa::Avx512Bf16 {
-            rows.pairs = vec![0; count * width];
-        } else {
-            rows.wide = vec![0.0; count * blocks * GROUP];
+        if !in_tiles && isa != Isa::Avx512Bf16 {
+            rows.wide = wide;
+            return rows;
         }
-        for (i, row) in x.chunks(cols).enumerate() {
-            padded[..cols].copy_from_slice(row);
-            if rows.wide.is_empty() {
-                narrow_pairs(isa, &padded, &mut rows.pairs[i * width..(i + 1) * width]);
-            } else {
-                let to = &mut rows.wide[i * blocks * GROUP..(i + 1) * blocks * GROUP];
-                narrow_wide(isa, &padded, to);
-            }
-        }
+        let mut pairs = vec![0; wide.len() / 2];
+        narrow_pairs(isa, &wide, &mut pairs);
         if in_tiles {
-            rows.tiles = tiles(&rows.pairs, count, blocks);
-            rows.pairs = Vec::new();
+            rows.tiles = tiles(&pairs, count, blocks);
+        } else {
+            rows.pairs = pairs;
         }
         rows
     }
 }
 
-/// Rows of pairs, `blocks` blocks to a row, cut into tiles: for every sixteen rows, or as many as
-/// are left, block after block, the rows' parts one after the other.
+/// Rows of two halves of pairs, `blocks` blocks to a half, cut into tiles: for every sixteen rows,
+/// or as many as are left, block after block, half after half, the rows' parts one after the other.
 fn tiles(rows: &[u32], count: usize, blocks: usize) -> Vec<u32> {
     let width = GROUP / 2;
     let mut tiles = Vec::with_capacity(rows.len());
     for first in (0..count).step_by(TILE_ROWS) {
         let together = first..(first + TILE_ROWS).min(count);
         for block in 0..blocks {
-            for row in together.clone() {
-                let at = (row * blocks + block) * width;
-                tiles.extend_from_slice(&rows[at..at + width]);
+            for half in 0..HALVES {
+                for row in together.clone() {
+                    let at = ((row * HALVES + half) * blocks + block) * width;
+                    tiles.extend_from_slice(&rows[at..at + width]);
+                }
             }
         }
     }
@@ -138,14 +141,15 @@ fn pairs_body<const FMA: bool>(row: &[f32], pairs: &mut [u32]) {
 }
 
 by_isa! {
-    /// Every value rounded to bf16.
-    fn narrow_wide(row: &[f32], to: &mut [f32]) = wide_body
+    /// Every value as the nearest bf16 number and the nearest to what that leaves.
+    fn halve(row: &[f32], first: &mut [f32], second: &mut [f32]) = halve_body
 }
 
 #[inline(always)]
-fn wide_body<const FMA: bool>(row: &[f32], to: &mut [f32]) {
-    for (to, v) in to.iter_mut().zip(row) {
-        *to = f32::from_bits(nearest(*v));
+fn halve_body<const FMA: bool>(row: &[f32], first: &mut [f32], second: &mut [f32]) {
+    for ((first, second), v) in first.iter_mut().zip(second).zip(row) {
+        *first = f32::from_bits(nearest(*v));
+        *second = f32::from_bits(nearest(*v - *first));
     }
 }
 

@@ -141,6 +141,28 @@ impl Formats {
         };
         is_matrix.then_some(format)
     }
+
+    /// Bytes of the layers the backbone reads for a frame.
+    pub fn backbone_bytes(self, config: &Config) -> usize {
+        stack_bytes(&config.backbone, self.backbone)
+    }
+
+    /// Bytes of the layers the flow reads for a frame, all its steps together.
+    pub fn flow_bytes(self, config: &Config) -> usize {
+        stack_bytes(&config.flow, self.flow) * config.steps
+    }
+}
+
+fn stack_bytes(stack: &Stack, format: Format) -> usize {
+    let bytes = |rows, cols| format.matrix_bytes(rows, cols);
+    let (queries, keys) = (
+        stack.heads * stack.head_dim,
+        stack.kv_heads * stack.head_dim,
+    );
+    let attention =
+        bytes(queries, stack.dim) + 2 * bytes(keys, stack.dim) + bytes(stack.dim, queries);
+    let ffn = 2 * bytes(stack.ffn, stack.dim) + bytes(stack.dim, stack.ffn);
+    (attention + ffn) * stack.layers
 }
 
 /// A directory that holds the model.

@@ -12,6 +12,7 @@ use super::{Part, TILE_ROWS, Tile, avx512};
 use crate::{
     cpu::Isa,
     matrix::{Format, GROUP},
+    quantize::HALVES,
 };
 
 pub(super) fn tile(part: Part<'_>, out: &mut Tile) {
@@ -63,7 +64,8 @@ unsafe fn release() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// Multiplies one or two tiles of activations with one or two panels over all blocks.
+/// Multiplies both halves of one or two tiles of activations with one or two panels, block after
+/// block: the second half's tiles follow the first's.
 macro_rules! bf16_loop {
     ($at:expr, [$($zero:literal)*], [$($body:literal)*], [$($store:literal)*]) => {
         asm!(
@@ -114,11 +116,13 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
     let x = &part.x.bf16;
     let first = part.rows.min(TILE_ROWS);
     let second = part.rows - first;
-    let tiles = &x.tiles[part.row * x.blocks * GROUP / 2..];
+    // Pairs of a row, both halves together.
+    let width = x.blocks * HALVES * GROUP / 2;
+    let tiles = &x.tiles[part.row * width..];
     let at = At {
         a: tiles.as_ptr().cast(),
         a_step: first * GROUP * 2,
-        second: tiles[first * x.blocks * GROUP / 2..].as_ptr().cast(),
+        second: tiles[first * width..].as_ptr().cast(),
         second_step: second * GROUP * 2,
         panel: part.matrix.packed()[part.panel * part.matrix.stride()..].as_ptr(),
         stride: part.matrix.stride(),
@@ -126,7 +130,7 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
         out: out.0.as_mut_ptr().cast(),
     };
     let shape = |rows: usize| (rows.max(1), 64);
-    let (up, down) = (shape(first), shape(second));
+    let (up, down) = (shape(first), shape(if second > 0 { second } else { first }));
     let shapes = Shapes::new([up, up, down, down, up, down, (16, 64), (16, 64)]);
     // SAFETY: the caller's processor has tiles. A block of a panel is 16 rows of 64 bytes, a block
     // of some rows of activations that many of 64; `out` has room for 32 rows of each panel. The
@@ -138,13 +142,21 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
                 at,
                 ["tmm0" "tmm1" "tmm2" "tmm3"],
                 [
-                    "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm6, [{b} + {row}]"
-                    "tileloadd tmm5, [{second} + {row}]"
+                    "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm7, [{b_second} + {row}]"
+                    "tileloadd tmm5, [{second} + {row}]"
                     "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
                     "tdpbf16ps tmm1, tmm4, tmm7"
+                    "add {a}, {a_step}"
+                    "add {second}, {second_step}"
+                    "tileloadd tmm4, [{a} + {row}]"
+                    "tdpbf16ps tmm2, tmm5, tmm6"
+                    "tdpbf16ps tmm3, tmm5, tmm7"
+                    "tileloadd tmm5, [{second} + {row}]"
+                    "tdpbf16ps tmm0, tmm4, tmm6"
+                    "tdpbf16ps tmm1, tmm4, tmm7"
+                    "tdpbf16ps tmm2, tmm5, tmm6"
                     "tdpbf16ps tmm3, tmm5, tmm7"
                 ],
                 [
@@ -160,6 +172,12 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
                 [
                     "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm6, [{b} + {row}]"
+                    "tileloadd tmm5, [{second} + {row}]"
+                    "tdpbf16ps tmm0, tmm4, tmm6"
+                    "tdpbf16ps tmm2, tmm5, tmm6"
+                    "add {a}, {a_step}"
+                    "add {second}, {second_step}"
+                    "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm5, [{second} + {row}]"
                     "tdpbf16ps tmm0, tmm4, tmm6"
                     "tdpbf16ps tmm2, tmm5, tmm6"
@@ -184,6 +202,10 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
                     "tileloadd tmm7, [{b_second} + {row}]"
                     "tdpbf16ps tmm0, tmm4, tmm6"
                     "tdpbf16ps tmm1, tmm4, tmm7"
+                    "add {a}, {a_step}"
+                    "tileloadd tmm5, [{a} + {row}]"
+                    "tdpbf16ps tmm0, tmm5, tmm6"
+                    "tdpbf16ps tmm1, tmm5, tmm7"
                 ],
                 [
                     "tilestored [{out} + {row}], tmm0"
@@ -197,6 +219,9 @@ unsafe fn bf16_tile(part: &Part<'_>, out: &mut Tile) {
                     "tileloadd tmm4, [{a} + {row}]"
                     "tileloadd tmm6, [{b} + {row}]"
                     "tdpbf16ps tmm0, tmm4, tmm6"
+                    "add {a}, {a_step}"
+                    "tileloadd tmm5, [{a} + {row}]"
+                    "tdpbf16ps tmm0, tmm5, tmm6"
                 ],
                 [
                     "tilestored [{out} + {row}], tmm0"

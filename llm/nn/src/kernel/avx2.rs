@@ -4,7 +4,10 @@
 use std::arch::x86_64::*;
 
 use super::{Part, Tile};
-use crate::matrix::{Format, GROUP, PANEL};
+use crate::{
+    matrix::{Format, GROUP, PANEL},
+    quantize::HALVES,
+};
 
 pub(super) fn tile(part: Part<'_>, out: &mut Tile) {
     for p in 0..part.panels {
@@ -78,29 +81,30 @@ unsafe fn f32_panel<const M: usize>(part: &Part<'_>) -> [[__m256; 2]; M] {
 unsafe fn bf16_panel<const M: usize>(part: &Part<'_>) -> [[__m256; 2]; M] {
     let panel = panel(part);
     let width = part.x.bf16.blocks * GROUP;
-    let x = part.x.bf16.wide[part.row * width..].as_ptr();
+    let x = part.x.bf16.wide[part.row * HALVES * width..].as_ptr();
     let mask = _mm256_set1_epi32(0xffff_0000_u32 as i32);
     let mut acc = [[_mm256_setzero_ps(); 2]; M];
     for block in 0..part.x.bf16.blocks {
-        // One half after the other: three accumulators for each of four rows fill the registers.
-        for half in 0..2 {
+        // One half of the activations, and of the panel, after the other: three accumulators for
+        // each of four rows fill the registers.
+        for (half, eight) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
             let mut even = [_mm256_setzero_ps(); M];
             let mut odd = [_mm256_setzero_ps(); M];
             for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
                 // SAFETY: a pair of columns of the panel and of each row, which have whole blocks.
                 unsafe {
-                    let both = _mm256_loadu_si256(panel.add(pair * 64 + half * 32).cast());
+                    let both = _mm256_loadu_si256(panel.add(pair * 64 + eight * 32).cast());
                     let first = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(both));
                     let second = _mm256_castsi256_ps(_mm256_and_si256(both, mask));
                     for m in 0..M {
-                        let x = x.add(m * width + pair * 2);
+                        let x = x.add((m * HALVES + half) * width + pair * 2);
                         even[m] = _mm256_fmadd_ps(first, _mm256_set1_ps(*x), even[m]);
                         odd[m] = _mm256_fmadd_ps(second, _mm256_set1_ps(*x.add(1)), odd[m]);
                     }
                 }
             }
             for m in 0..M {
-                acc[m][half] = _mm256_add_ps(acc[m][half], _mm256_add_ps(even[m], odd[m]));
+                acc[m][eight] = _mm256_add_ps(acc[m][eight], _mm256_add_ps(even[m], odd[m]));
             }
         }
     }

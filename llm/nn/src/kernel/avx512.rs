@@ -9,6 +9,7 @@ use super::{PANELS, Part, ROWS, Tile, with_sizes};
 use crate::{
     cpu::Isa,
     matrix::{Format, GROUP, PANEL},
+    quantize::HALVES,
 };
 
 pub(super) fn tile(isa: Isa, part: Part<'_>, out: &mut Tile) {
@@ -51,8 +52,8 @@ const AHEAD: usize = 2048;
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn prefetch(panel: *const u8) {
-    // SAFETY: asking for memory is allowed for any address; beyond a matrix it is in vain.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(panel.wrapping_add(AHEAD).cast()) };
+    // Any address may be asked for; beyond a matrix it is in vain.
+    _mm_prefetch::<_MM_HINT_T0>(panel.wrapping_add(AHEAD).cast());
 }
 
 type Accumulators<const M: usize, const P: usize> = [[__m512; M]; P];
@@ -94,34 +95,64 @@ unsafe fn f32_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut Ti
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn bf16_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut Tile) {
+    // SAFETY: the contract is `tile`'s. Both halves at once read the weights once; for several
+    // rows there are not enough registers.
+    unsafe {
+        if M == 1 {
+            halves_tile::<M, P, HALVES>(part, out);
+        } else {
+            halves_tile::<M, P, 1>(part, out);
+        }
+    }
+}
+
+/// `H` halves of the activations at once.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn halves_tile<const M: usize, const P: usize, const H: usize>(
+    part: &Part<'_>,
+    out: &mut Tile,
+) {
     let at = Pointers::new(part);
     let width = part.x.bf16.blocks * GROUP;
     let x: [*const f32; M] =
-        std::array::from_fn(|m| part.x.bf16.wide[(part.row + m) * width..].as_ptr());
+        std::array::from_fn(|m| part.x.bf16.wide[(part.row + m) * HALVES * width..].as_ptr());
     let high = _mm512_set1_epi32(0xffff_0000_u32 as i32);
     let mut acc: Accumulators<M, P> = [[_mm512_setzero_ps(); M]; P];
     for block in 0..part.x.bf16.blocks {
-        let mut even: Accumulators<M, P> = [[_mm512_setzero_ps(); M]; P];
-        let mut odd: Accumulators<M, P> = [[_mm512_setzero_ps(); M]; P];
-        for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
-            for p in 0..P {
-                prefetch(at.panel.wrapping_add(p * at.stride + pair * 64));
-                // SAFETY: a pair of columns of a panel inside the matrix.
-                let both =
-                    unsafe { _mm512_loadu_si512(at.panel.add(p * at.stride + pair * 64).cast()) };
-                let first = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(both));
-                let second = _mm512_castsi512_ps(_mm512_and_si512(both, high));
-                for m in 0..M {
-                    // SAFETY: prepared rows have whole blocks of columns.
-                    let (a, b) = unsafe { (*x[m].add(pair * 2), *x[m].add(pair * 2 + 1)) };
-                    even[p][m] = _mm512_fmadd_ps(first, _mm512_set1_ps(a), even[p][m]);
-                    odd[p][m] = _mm512_fmadd_ps(second, _mm512_set1_ps(b), odd[p][m]);
+        for half in (0..HALVES).step_by(H) {
+            let mut even = [[[_mm512_setzero_ps(); M]; P]; H];
+            let mut odd = [[[_mm512_setzero_ps(); M]; P]; H];
+            for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
+                for p in 0..P {
+                    let from = at.panel.wrapping_add(p * at.stride + pair * 64);
+                    if half == 0 {
+                        prefetch(from);
+                    }
+                    // SAFETY: a pair of columns of a panel inside the matrix.
+                    let both = unsafe { _mm512_loadu_si512(from.cast()) };
+                    let first = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(both));
+                    let second = _mm512_castsi512_ps(_mm512_and_si512(both, high));
+                    for h in 0..H {
+                        for m in 0..M {
+                            // SAFETY: prepared rows have two halves of whole blocks of columns.
+                            let (a, b) = unsafe {
+                                let x = x[m].add((half + h) * width + pair * 2);
+                                (_mm512_set1_ps(*x), _mm512_set1_ps(*x.add(1)))
+                            };
+                            even[h][p][m] = _mm512_fmadd_ps(first, a, even[h][p][m]);
+                            odd[h][p][m] = _mm512_fmadd_ps(second, b, odd[h][p][m]);
+                        }
+                    }
                 }
             }
-        }
-        for p in 0..P {
-            for m in 0..M {
-                acc[p][m] = _mm512_add_ps(acc[p][m], _mm512_add_ps(even[p][m], odd[p][m]));
+            for h in 0..H {
+                for p in 0..P {
+                    for m in 0..M {
+                        let sum = _mm512_add_ps(even[h][p][m], odd[h][p][m]);
+                        acc[p][m] = _mm512_add_ps(acc[p][m], sum);
+                    }
+                }
             }
         }
     }
@@ -134,7 +165,7 @@ unsafe fn pairs_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut 
     let at = Pointers::new(part);
     let width = part.x.bf16.blocks * GROUP / 2;
     let x: [*const u32; M] =
-        std::array::from_fn(|m| part.x.bf16.pairs[(part.row + m) * width..].as_ptr());
+        std::array::from_fn(|m| part.x.bf16.pairs[(part.row + m) * HALVES * width..].as_ptr());
     let mut acc: Accumulators<M, P> = [[_mm512_setzero_ps(); M]; P];
     for pair in 0..width {
         let mut weights = [_mm512_setzero_si512(); P];
@@ -143,17 +174,19 @@ unsafe fn pairs_tile<const M: usize, const P: usize>(part: &Part<'_>, out: &mut 
             *w = unsafe { _mm512_loadu_si512(at.panel.add(p * at.stride + pair * 64).cast()) };
         }
         for m in 0..M {
-            // SAFETY: prepared rows have whole blocks of columns.
-            let x = _mm512_set1_epi32(unsafe { *x[m].add(pair) } as i32);
-            for p in 0..P {
-                // SAFETY: both are registers of 32 bf16 numbers, whatever they are called.
-                let (w, x) = unsafe {
-                    (
-                        std::mem::transmute::<__m512i, __m512bh>(weights[p]),
-                        std::mem::transmute::<__m512i, __m512bh>(x),
-                    )
-                };
-                acc[p][m] = _mm512_dpbf16_ps(acc[p][m], w, x);
+            for half in 0..HALVES {
+                // SAFETY: prepared rows have two halves of whole blocks of columns.
+                let x = _mm512_set1_epi32(unsafe { *x[m].add(half * width + pair) } as i32);
+                for p in 0..P {
+                    // SAFETY: both are registers of 32 bf16 numbers, whatever they are called.
+                    let (w, x) = unsafe {
+                        (
+                            std::mem::transmute::<__m512i, __m512bh>(weights[p]),
+                            std::mem::transmute::<__m512i, __m512bh>(x),
+                        )
+                    };
+                    acc[p][m] = _mm512_dpbf16_ps(acc[p][m], w, x);
+                }
             }
         }
     }

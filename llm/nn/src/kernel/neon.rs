@@ -10,6 +10,7 @@ use super::{Part, ROWS, Tile};
 use crate::{
     cpu::Isa,
     matrix::{Format, GROUP, PANEL},
+    quantize::HALVES,
 };
 
 /// Registers of a panel.
@@ -87,13 +88,13 @@ unsafe fn f32_panel<const M: usize>(part: &Part<'_>) -> Accumulators<M> {
 unsafe fn bf16_panel<const M: usize>(part: &Part<'_>) -> Accumulators<M> {
     let panel = panel(part);
     let width = part.x.bf16.blocks * GROUP;
-    let x = part.x.bf16.wide[part.row * width..].as_ptr();
+    let x = part.x.bf16.wide[part.row * HALVES * width..].as_ptr();
     // SAFETY: pairs of columns of the panel and of each row, which have whole blocks.
     unsafe {
         let high = vdupq_n_u32(0xffff_0000);
         let mut acc: Accumulators<M> = [[vdupq_n_f32(0.0); QUARTERS]; M];
         for block in 0..part.x.bf16.blocks {
-            for q in 0..QUARTERS {
+            for (q, half) in (0..QUARTERS).flat_map(|q| (0..HALVES).map(move |half| (q, half))) {
                 let mut even = [vdupq_n_f32(0.0); M];
                 let mut odd = [vdupq_n_f32(0.0); M];
                 for pair in block * GROUP / 2..(block + 1) * GROUP / 2 {
@@ -101,7 +102,7 @@ unsafe fn bf16_panel<const M: usize>(part: &Part<'_>) -> Accumulators<M> {
                     let first = vreinterpretq_f32_u32(vshlq_n_u32::<16>(both));
                     let second = vreinterpretq_f32_u32(vandq_u32(both, high));
                     for m in 0..M {
-                        let x = x.add(m * width + pair * 2);
+                        let x = x.add((m * HALVES + half) * width + pair * 2);
                         even[m] = vfmaq_n_f32(even[m], first, *x);
                         odd[m] = vfmaq_n_f32(odd[m], second, *x.add(1));
                     }

@@ -6,6 +6,7 @@ use super::{Part, Tile};
 use crate::{
     cpu::mul_add,
     matrix::{Format, GROUP, PANEL},
+    quantize::HALVES,
 };
 
 const FMA: bool = cfg!(target_arch = "aarch64");
@@ -18,7 +19,7 @@ pub(super) fn tile(part: Part<'_>, out: &mut Tile) {
         for m in 0..part.rows {
             out.0[p][m] = match part.matrix.format() {
                 Format::F32 => f32_panel(panel, plain(&part, m)),
-                Format::Bf16 => bf16_panel(panel, rounded(&part, m)),
+                Format::Bf16 => bf16_panel(panel, halves(&part, m)),
                 Format::Q8 => integer_panel::<8>(panel, &part, m),
                 Format::Q4 => integer_panel::<4>(panel, &part, m),
             };
@@ -42,29 +43,31 @@ fn f32_panel(panel: &[u8], x: &[f32]) -> [f32; PANEL] {
     acc
 }
 
-fn rounded<'a>(part: &Part<'a>, m: usize) -> &'a [f32] {
-    let width = part.matrix.padded_cols();
+/// Both halves of a row.
+fn halves<'a>(part: &Part<'a>, m: usize) -> &'a [f32] {
+    let width = part.matrix.padded_cols() * HALVES;
     let at = (part.row + m) * width;
     &part.x.bf16.wide[at..at + width]
 }
 
-fn bf16_panel(panel: &[u8], x: &[f32]) -> [f32; PANEL] {
+fn bf16_panel(panel: &[u8], halves: &[f32]) -> [f32; PANEL] {
     let mut acc = [0f32; PANEL];
-    for (x, weights) in x
-        .chunks_exact(GROUP)
-        .zip(panel.chunks_exact(GROUP * PANEL * 2))
-    {
-        let (mut first, mut second) = ([0f32; PANEL], [0f32; PANEL]);
-        for (x, weights) in x.chunks_exact(2).zip(weights.chunks_exact(PANEL * 4)) {
-            for (i, w) in weights.chunks_exact(4).enumerate() {
-                let even = bf16::from_le_bytes([w[0], w[1]]).to_f32();
-                let odd = bf16::from_le_bytes([w[2], w[3]]).to_f32();
-                first[i] = mul_add::<FMA>(even, x[0], first[i]);
-                second[i] = mul_add::<FMA>(odd, x[1], second[i]);
+    let (first, second) = halves.split_at(halves.len() / HALVES);
+    let blocks = first.chunks_exact(GROUP).zip(second.chunks_exact(GROUP));
+    for (halves, weights) in blocks.zip(panel.chunks_exact(GROUP * PANEL * 2)) {
+        for x in [halves.0, halves.1] {
+            let (mut first, mut second) = ([0f32; PANEL], [0f32; PANEL]);
+            for (x, weights) in x.chunks_exact(2).zip(weights.chunks_exact(PANEL * 4)) {
+                for (i, w) in weights.chunks_exact(4).enumerate() {
+                    let even = bf16::from_le_bytes([w[0], w[1]]).to_f32();
+                    let odd = bf16::from_le_bytes([w[2], w[3]]).to_f32();
+                    first[i] = mul_add::<FMA>(even, x[0], first[i]);
+                    second[i] = mul_add::<FMA>(odd, x[1], second[i]);
+                }
             }
-        }
-        for i in 0..PANEL {
-            acc[i] += first[i] + second[i];
+            for i in 0..PANEL {
+                acc[i] += first[i] + second[i];
+            }
         }
     }
     acc

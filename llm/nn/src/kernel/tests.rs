@@ -15,13 +15,14 @@ pub(crate) fn noise(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// What the activations are for a format: rounded to bf16, or to integers.
+/// What the activations are for a format: sums of two bf16 numbers, or integers.
 fn as_seen(format: Format, x: &[f32], cols: usize) -> Vec<f64> {
     match format {
         Format::F32 => return x.iter().map(|v| f64::from(*v)).collect(),
         Format::Bf16 => {
-            let rounded = x.iter().map(|v| half::bf16::from_f32(*v).to_f64());
-            return rounded.collect();
+            let near = |v: f32| half::bf16::from_f32(v).to_f32();
+            let halves = x.iter().map(|v| (near(*v), near(*v - near(*v))));
+            return halves.map(|(a, b)| f64::from(a) + f64::from(b)).collect();
         }
         Format::Q8 | Format::Q4 => {}
     }
