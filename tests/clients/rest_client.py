@@ -1,8 +1,9 @@
 """The openai package for Python: speech and transcription without a conversation, models and voices."""
 import io
+import json
 import os
+import urllib.request
 
-import httpx
 from openai import BadRequestError, NotFoundError, OpenAI
 
 from checks import URL, check, run
@@ -13,6 +14,11 @@ MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "mp3": b"\xff\xf3"}
 
 def question():
     return open(os.path.join(os.environ["VOICED_SOUNDS"], "question.wav"), "rb")
+
+
+def fetched(path):
+    with urllib.request.urlopen(URL + path, timeout=10) as answer:
+        return json.load(answer)
 
 
 async def speech():
@@ -89,9 +95,9 @@ async def what_can_be_chosen():
         check("an unknown model is not found", False)
     except NotFoundError as error:
         check("an unknown model is not found", error.code == "model_not_found", error)
-    voices = httpx.get(f"{URL}/v1/audio/voices").json()["data"]
+    voices = fetched("/v1/audio/voices")["data"]
     check("voices are listed", "slt" in [voice["id"] for voice in voices], voices)
-    described = httpx.get(f"{URL}/openapi.json").json()
+    described = fetched("/openapi.json")
     check("the API describes itself", "/v1/audio/speech" in described["paths"], described.get("openapi"))
 
 
