@@ -13,6 +13,7 @@ use std::{
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
 use voiced_transport::rest::RoomLimits;
+use voiced_nn::matrix::Format;
 use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
@@ -64,11 +65,13 @@ pub struct Config {
 
 impl Config {
     /// How many calls are taken at once: two rows of the recogniser are kept spare, because the
-    /// row of a call that ended is free only after the next step.
+    /// row of a call that ended is free only after the next step; and there is a row of the voice
+    /// for each, because a reply that found none would be lost.
     pub fn n_calls(&self) -> usize {
         self.listen
             .max_calls
             .min(self.ear.rows.saturating_sub(2))
+            .min(self.voice.rows())
             .max(1)
     }
 }
@@ -231,8 +234,10 @@ pub enum VoiceEngine {
 pub struct VoxtralVoice {
     /// Its folder.
     pub model: PathBuf,
-    /// How its parts are kept.
+    /// How its parts are kept; the layers of a saved copy are as they were saved.
     pub formats: Formats,
+    /// What was asked for, where something was.
+    pub asked: Option<Format>,
     /// How it speaks.
     pub options: Options,
     /// Bytes it may take; `None` for what is free.

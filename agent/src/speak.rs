@@ -143,7 +143,7 @@ fn read(
     let (passages_tx, passages) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut passages = Passages::new(text, from);
-        while let Some(passage) = passages.next().transpose() {
+        while let Some(passage) = passages.read_next().transpose() {
             let failed = passage.is_err();
             if passages_tx.blocking_send(passage).is_err() || failed {
                 return;

@@ -409,6 +409,22 @@ fn the_defaults_are_those_of_the_parts() {
 }
 
 #[test]
+fn there_is_a_row_of_every_engine_for_every_call() {
+    let calls = |text: &str| {
+        let written = written(&format!("[ear]\nengine = \"scripted\"\nrows = 30\n{text}"));
+        let needs = Needs::default();
+        load(&written.sources, needs).unwrap().config.n_calls()
+    };
+    assert_eq!(calls(""), 28, "two are spare");
+    assert_eq!(calls("[listen]\nmax_calls = 7\n"), 7);
+    assert_eq!(calls("[voice]\nrows = 5\n"), 5);
+    assert_eq!(
+        calls("[voice]\nengine = \"voxtral\"\nvoxtral.rows = 3\n"),
+        3
+    );
+}
+
+#[test]
 fn the_file_of_defaults_is_the_one_that_is_printed_and_means_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/default.toml");
     let kept = fs::read_to_string(&path).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use voiced_core::audio::SampleRate;
+use voiced_nn::matrix::Format;
 use voiced_tts::{
     engine::{Options, Plan, PlanError},
     normalise::{Language, Normaliser},
@@ -107,8 +108,8 @@ fn voxtral(
     };
     let format = raw
         .weights
-        .parse()
-        .expect("the table of keys has only formats");
+        .as_ref()
+        .map(|name| name.parse().expect("the table of keys has only formats"));
     let options = Options {
         rows: raw.rows as usize,
         voices_kept: raw.voices_kept as usize,
@@ -123,7 +124,8 @@ fn voxtral(
     };
     let mut checked = VoxtralVoice {
         model,
-        formats: Formats::new(format),
+        formats: Formats::new(format.unwrap_or(Format::Bf16)),
+        asked: format,
         options,
         memory: raw.memory_gib.map(|gib| (gib * f64::from(1 << 30)) as u64),
         normaliser: normaliser(raw, findings),
@@ -159,6 +161,15 @@ fn held_against(voice: &VoxtralVoice) -> Result<(Vec<String>, usize), String> {
     }
     let checkpoint = Checkpoint::open(&voice.model).map_err(|error| error.to_string())?;
     checkpoint.prompt().map_err(|error| error.to_string())?;
+    if let (Some((saved, _)), Some(asked)) = (checkpoint.saved_in(), voice.asked)
+        && saved != asked
+    {
+        return Err(format!(
+            "{} holds a copy saved in {saved}: name the folder of the published model for {asked}, \
+             or leave voice.voxtral.weights out",
+            voice.model.display()
+        ));
+    }
     checkpoint
         .has_encoder(voice.encoder.as_deref())
         .map_err(|error| error.to_string())?;
@@ -332,6 +343,16 @@ impl VoiceEngine {
             VoiceEngine::Voxtral(voxtral) => {
                 voxtral.presets.is_empty() || voxtral.voices().contains(voice)
             }
+        }
+    }
+}
+
+impl Voice {
+    /// Replies it speaks at once.
+    pub fn rows(&self) -> usize {
+        match &self.engine {
+            VoiceEngine::Voxtral(voxtral) => voxtral.options.rows,
+            _ => self.rows,
         }
     }
 }

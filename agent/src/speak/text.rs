@@ -71,7 +71,7 @@ impl<R: BufRead> Passages<R> {
     ///
     /// # Errors
     /// When the input cannot be read or is no text.
-    pub fn next(&mut self) -> Result<Option<Passage>, TextError> {
+    pub fn read_next(&mut self) -> Result<Option<Passage>, TextError> {
         while self.ready.is_empty() && !self.ended {
             self.read_on()?;
         }
@@ -154,7 +154,7 @@ mod tests {
         let input = BufReader::with_capacity(buffer, Cursor::new(text.to_vec()));
         let mut passages = Passages::new(input, 0);
         let mut all = Vec::new();
-        while let Some(passage) = passages.next().unwrap() {
+        while let Some(passage) = passages.read_next().unwrap() {
             all.push(passage);
         }
         all
@@ -212,7 +212,7 @@ mod tests {
         // Going on there says the rest.
         let at = text.find("Three").unwrap();
         let mut rest = Passages::new(Cursor::new(&text.as_bytes()[at..]), at as u64);
-        let Some(Passage::Line { text: line, start }) = rest.next().unwrap() else {
+        let Some(Passage::Line { text: line, start }) = rest.read_next().unwrap() else {
             panic!("a line");
         };
         assert_eq!(
@@ -241,7 +241,7 @@ mod tests {
         ] {
             let mut passages = Passages::new(Cursor::new(bytes), 0);
             let error = loop {
-                match passages.next() {
+                match passages.read_next() {
                     Ok(Some(_)) => (),
                     Ok(None) => panic!("no error"),
                     Err(error) => break error,

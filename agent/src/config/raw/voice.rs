@@ -15,7 +15,8 @@ section! {
         voice: Option<String> = None, Kind::Text, like "\"slt\"";
         /// Its tempo; 1.0 is natural.
         speed: f64 = 1.0, Kind::Number(0.25, 1.5);
-        /// Replies it speaks at once; "voxtral" has a number of its own.
+        /// Replies it speaks at once, and the most calls taken at once; "voxtral" has a number of
+        /// its own.
         rows: u32 = 64, Kind::Whole(1, 10_000);
         sub voxtral: VoiceVoxtral;
         sub openai: VoiceOpenai;
@@ -32,11 +33,12 @@ section! {
         /// `voiced models fetch voxtral-tts` puts it.
         model: Option<String> = None, Kind::Path, like "\"models/voxtral-tts\"";
         /// How its layers are kept: "bf16" as published, "q8" and "q4" in 8 and 4 bits (the flow in
-        /// 8 at least), "f32" for comparisons. A saved copy keeps the form it was saved in.
-        weights: String = "bf16".into(), Kind::OneOf(&["bf16", "q8", "q4", "f32"]);
+        /// 8 at least), "f32" for comparisons. Unset: as they were saved, else "bf16".
+        weights: Option<String> = None, Kind::OneOf(&["bf16", "q8", "q4", "f32"]), like "\"q8\"";
         /// What computes it.
         device: String = "cpu".into(), Kind::OneOf(&["cpu"]);
-        /// Replies it speaks at once, in place of `voice.rows`: each takes attention memory.
+        /// Replies it speaks at once, and the most calls taken at once, in place of `voice.rows`:
+        /// each takes attention memory.
         rows: u32 = 4, Kind::Whole(1, 256);
         /// Voices whose beginnings are kept ready, so that their next line begins with its text.
         voices_kept: u32 = 8, Kind::Whole(1, 256);
