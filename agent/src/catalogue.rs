@@ -1,7 +1,7 @@
 //! What sessions and the console show of this daemon: its model, who answers, the voices.
 use voiced_transport::http::console::{Catalogue, Engines, PersonaEntry, VoiceEntry};
 
-use crate::config::{Config, EarEngine, MindEngine, VoiceEngine};
+use crate::config::{Config, MindEngine, VoiceEngine};
 
 /// What there is to choose.
 pub fn of(config: &Config) -> Catalogue {
@@ -17,10 +17,7 @@ pub fn of(config: &Config) -> Catalogue {
         personas: entries.collect(),
         voices: voices(config.voice.engine),
         engines: Engines {
-            ear: match &config.ear.engine {
-                EarEngine::PocketSphinx { .. } => "pocketsphinx".to_owned(),
-                EarEngine::Scripted { .. } => "scripted".to_owned(),
-            },
+            ear: config.ear.engine.name().to_owned(),
             mind: match &config.mind.engine {
                 MindEngine::Scripted => "scripted".to_owned(),
                 MindEngine::OpenAi(settings) => settings.model.clone(),

@@ -1,15 +1,12 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
+pub mod ear;
+
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{
-    embedded::{self as sphinx, EmbeddedOptions},
-    scripted::ScriptedEar,
-    turn::WordTurns,
-    vad::Earshot,
-};
+use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
@@ -18,10 +15,9 @@ use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
 use voiced_tts::{embedded as flite, tone::ToneVoice};
 
 use crate::{
-    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine},
+    config::{Config, Mind, MindEngine, Voice, VoiceEngine},
     persona::Persona,
     speak as reading,
-    transcribe::{self, Utterance},
 };
 
 /// The engines every call shares.
@@ -52,7 +48,7 @@ impl Engines {
     /// # Errors
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
-        let ear = ear(&config.ear)?;
+        let ear = ear::start(&config.ear, config.models.threads).await?;
         let voice = voice(&config.voice)?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
@@ -104,19 +100,6 @@ impl Engines {
     }
 }
 
-fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
-    let client = match &ear.engine {
-        EarEngine::PocketSphinx { model } => {
-            let options = EmbeddedOptions {
-                model: Some(model.clone()),
-            };
-            worker::spawn("ear", sphinx::Embedded::new(ear.rows, &options)?)
-        }
-        EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
-    };
-    client.context("cannot start the recogniser's thread")
-}
-
 fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
     let client = match voice.engine {
         VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
@@ -149,21 +132,6 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
     Arc::new(|| Box::new(WordTurns))
-}
-
-/// Hears a whole recording with the configured recogniser.
-///
-/// # Errors
-/// When it cannot be had, or gives up.
-pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<Utterance>> {
-    let one = Ear {
-        rows: 1,
-        ..config.ear.clone()
-    };
-    let engine = ear(&one)?;
-    let mut detector = (activity_detector())();
-    let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
-    Ok(heard.await?)
 }
 
 /// Speaks a text with the configured voice.

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
     time::Duration,
 };
 
@@ -18,14 +17,14 @@ use voiced_llm::{
 };
 
 use crate::config::{
-    ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
-    Secret, Voice, VoiceEngine, Webrtc,
+    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Voice,
+    VoiceEngine, Webrtc, ear,
     findings::Findings,
-    missing_of_pocketsphinx, people,
+    people,
     raw::{self, RawConfig},
 };
 
-type Environment = BTreeMap<String, String>;
+pub(super) type Environment = BTreeMap<String, String>;
 
 /// What the settings mean. Only as good as its word when nothing was noted.
 pub(super) fn checked(
@@ -37,7 +36,7 @@ pub(super) fn checked(
     Config {
         listen: listen(&raw.listen, environment, needs, findings),
         webrtc: webrtc(&raw.webrtc, findings),
-        ear: ear(&raw.ear, needs, findings),
+        ear: ear::checked(raw, environment, needs, findings),
         mind: mind(&raw.mind, environment, needs, findings),
         voice: voice(&raw.voice, findings),
         turns: turns(&raw.turns, findings),
@@ -56,6 +55,7 @@ pub(super) fn checked(
                 high_pass: raw.local.high_pass,
             },
         },
+        models: ear::models(&raw.models, environment, findings),
         personas: people::checked(raw, needs, findings),
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
@@ -152,11 +152,11 @@ fn api_keys(
     ApiKeys::OneOf(keys)
 }
 
-fn not_set(variable: &str) -> String {
+pub(super) fn not_set(variable: &str) -> String {
     format!("the environment variable {variable} is not set or empty: put the key in it")
 }
 
-fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
+pub(super) fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
     let text = environment.get(variable)?.trim();
     (!text.is_empty()).then(|| Secret::new(text))
 }
@@ -192,32 +192,6 @@ fn addresses(key: &str, texts: &[String], findings: &mut Findings) -> Vec<IpAddr
         }
     }
     addresses
-}
-
-fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
-    let engine = match raw.engine.as_str() {
-        "scripted" => EarEngine::Scripted {
-            words: raw.scripted.words.clone(),
-        },
-        _ => {
-            let model = Path::new(&raw.pocketsphinx.model);
-            if let Some(missing) = missing_of_pocketsphinx(model).filter(|_| needs.ear) {
-                let message = format!(
-                    "there is no {}: install the package pocketsphinx-en-us, name the folder of \
-                     another model, or choose another ear.engine",
-                    missing.display()
-                );
-                findings.note_at("ear.pocketsphinx.model", message);
-            }
-            EarEngine::PocketSphinx {
-                model: model.to_owned(),
-            }
-        }
-    };
-    Ear {
-        rows: raw.rows as usize,
-        engine,
-    }
 }
 
 fn mind(raw: &raw::Mind, environment: &Environment, needs: Needs, findings: &mut Findings) -> Mind {
