@@ -33,6 +33,7 @@ CLIENTS = {
     "openai": ("base", "openai_client.py", True),
     "rest": ("base", "rest_client.py", True),
     "agents": ("base", "agents_client.py", True),
+    "homemade": ("base", "homemade_client.py", True),
     "mistral": ("base", "mistral_client.py", False),
     "vllm": ("base", "vllm_client.py", False),
     "pipecat": ("pipecat", "pipecat_client.py", True),
