@@ -9,7 +9,7 @@ use crate::{
     cli::{Command, VoicesCommand},
     config::{self, Config, ConfigError, LogFormat, Needs, Sources, print},
     daemon,
-    engines::{self, EngineLost},
+    engines::EngineLost,
     inventory, logging, models, speak, terminal, transcribe, voices,
 };
 

@@ -6,13 +6,14 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
-use voiced_transport::rest::RoomLimits;
 use voiced_nn::matrix::Format;
+use voiced_transport::rest::RoomLimits;
 use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;

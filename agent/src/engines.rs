@@ -4,14 +4,13 @@ pub mod ear;
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::sync::watch;
 use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
 use voiced_llm::{openai::OpenAi, scripted};
-use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient};
 use voiced_transport::rest::EarAbilities;
 
 use crate::{

@@ -183,7 +183,7 @@ async fn voices(config: &Config) -> Vec<Entry> {
             "flite",
             Ok(format!("US English, voices {}", names.join(", "))),
         ),
-        entry("voxtral", voxtral(config)),
+        entry("voxtral", voxtral_voice(config)),
         entry("openai", openai),
         entry("mistral", mistral),
         entry("tone", Ok("hums, for tests".to_owned())),
@@ -191,7 +191,7 @@ async fn voices(config: &Config) -> Vec<Entry> {
 }
 
 /// Whether the model is there and there is room for it.
-fn voxtral(config: &Config) -> Result<String, String> {
+fn voxtral_voice(config: &Config) -> Result<String, String> {
     let VoiceEngine::Voxtral(voice) = &config.voice.engine else {
         return Err(
             "not configured: set voice.engine to \"voxtral\"; its model is fetched by \

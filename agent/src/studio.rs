@@ -15,9 +15,7 @@ use tokio::sync::mpsc;
 use voiced_core::{
     activity::ActivityPolicy,
     audio::SampleRate,
-    engine::{
-        Heard, Hearing as HearingInput, HearingOptions, Line, Speech, VoiceActivityDetector,
-    },
+    engine::{Heard, Hearing as HearingInput, HearingOptions, Line, Speech, VoiceActivityDetector},
     sentences::Sentences,
 };
 use voiced_pipeline::{
@@ -184,7 +182,12 @@ fn open(recording: Recording) -> Result<Reader, RecordingError> {
     if let Some((_, extension)) = name.rsplit_once('.') {
         hint.with_extension(extension);
     }
-    Reader::of(name, Box::new(Cursor::new(bytes)), &hint, SampleRate::HEARING)
+    Reader::of(
+        name,
+        Box::new(Cursor::new(bytes)),
+        &hint,
+        SampleRate::HEARING,
+    )
 }
 
 fn form(why: String) -> RecordingError {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -20,7 +20,8 @@ use voiced_llm::{
 use voiced_transport::{http::tls::Certificate, rest::RoomLimits};
 
 use crate::config::{
-    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Webrtc, ear,
+    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Webrtc,
+    ear,
     findings::Findings,
     people,
     raw::{self, RawConfig},
