@@ -29,6 +29,8 @@ pub enum Command {
     Speak(Speak),
     /// List, add, remove and try voices
     Voices(Voices),
+    /// Fetch, list, look through and quantise the files of models
+    Models(Models),
     /// Print the effective configuration, or every mistake in it
     Check(Check),
     /// Measure a daemon on this machine
@@ -110,11 +112,40 @@ pub struct Transcribe {
     /// The settings.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Recording (WAV, FLAC, MP3 or Ogg Vorbis), or - for standard input
-    pub file: PathBuf,
+    /// Recordings (WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus or M4A), or - for standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
     /// What to write
     #[arg(short, long, value_enum, default_value_t = TranscriptFormat::Text)]
     pub format: TranscriptFormat,
+    /// Folder to write to, a file for each recording; needed for several recordings
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How long the recogniser listens on before it writes: 80 to 1200 in steps of 80, or 2400
+    /// (voxtral and mistral)
+    #[arg(long, value_name = "MS")]
+    pub delay_ms: Option<String>,
+    /// A live stream on standard input: words as they come, to its end or Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Input is bare 16-bit little-endian mono samples at this rate
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(4_000..=384_000))]
+    pub raw: Option<u32>,
+    /// Recordings heard at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
+}
+
+impl Transcribe {
+    /// All layers.
+    pub fn sources(&self) -> Sources {
+        let mut flags = Vec::new();
+        if let Some(ms) = &self.delay_ms {
+            flags.push(("--delay-ms", "ear.voxtral.delay_ms", ms.clone()));
+            flags.push(("--delay-ms", "ear.mistral.delay_ms", ms.clone()));
+        }
+        self.config.sources(flags)
+    }
 }
 
 /// Forms of a transcript.
@@ -122,12 +153,27 @@ pub struct Transcribe {
 pub enum TranscriptFormat {
     /// One line per utterance
     Text,
-    /// Utterances with their times in seconds
+    /// Utterances, and words where the recogniser knows them, with times in seconds
     Json,
+    /// The same, one utterance a line
+    Jsonl,
     /// SubRip subtitles
     Srt,
     /// WebVTT subtitles
     Vtt,
+}
+
+impl TranscriptFormat {
+    /// How its files are called.
+    pub fn extension(self) -> &'static str {
+        match self {
+            TranscriptFormat::Text => "txt",
+            TranscriptFormat::Json => "json",
+            TranscriptFormat::Jsonl => "jsonl",
+            TranscriptFormat::Srt => "srt",
+            TranscriptFormat::Vtt => "vtt",
+        }
+    }
 }
 
 /// `voiced speak`
@@ -260,6 +306,107 @@ pub struct VoicesPreview {
     /// Where to write, or - for standard output; NAME.wav when not given
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `voiced models`
+#[derive(Debug, Args)]
+pub struct Models {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Fetch a model: voxtral-realtime (hears) or voxtral-tts (speaks)
+    Fetch(FetchModel),
+    /// List the models that are known and those that are here
+    List,
+    /// Look through a model's files and tell everything that is wrong with them
+    Verify(VerifyModel),
+    /// Write a quantised copy of a model, which is smaller and loads quickly
+    Quantize(QuantizeModel),
+}
+
+/// `voiced models fetch`
+#[derive(Debug, Args)]
+pub struct FetchModel {
+    /// Which one; `voiced models list` lists them
+    pub model: String,
+    /// Quantise it too, into a folder of its own
+    #[arg(long, value_enum)]
+    pub quant: Option<Quant>,
+    /// Another hub, such as a mirror near you
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Take the files from this folder instead of a hub
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["mirror", "revision"])]
+    pub from: Option<PathBuf>,
+    /// Another revision than the one this version was written for
+    #[arg(long, value_name = "COMMIT")]
+    pub revision: Option<String>,
+    /// Agree to this licence without being asked, where one must be agreed to
+    #[arg(long, value_name = "LICENCE")]
+    pub accept_licence: Option<String>,
+}
+
+/// `voiced models verify`
+#[derive(Debug, Args)]
+pub struct VerifyModel {
+    /// Its name, or its folder with a slash
+    pub model: String,
+}
+
+/// `voiced models quantize`
+#[derive(Debug, Args)]
+pub struct QuantizeModel {
+    /// Its name, or its folder with a slash
+    pub model: String,
+    /// To what
+    #[arg(long, value_enum, default_value_t = Quant::Q8)]
+    pub to: Quant,
+    /// Folder of the copy; beside the model when not given
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How weights are quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Quant {
+    /// 8 bits
+    Q8,
+    /// 4 bits, and 8 where the errors would reach every word
+    Q4,
+}
+
+impl Quant {
+    /// As typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quant::Q8 => "q8",
+            Quant::Q4 => "q4",
+        }
+    }
+
+    /// As the models call it.
+    pub fn format(self) -> Format {
+        match self {
+            Quant::Q8 => Format::Q8,
+            Quant::Q4 => Format::Q4,
+        }
+    }
+
+    /// About the bytes of a copy of a model of so many.
+    pub fn share_of(self, bytes: u64) -> u64 {
+        match self {
+            Quant::Q8 => bytes * 27 / 50,
+            Quant::Q4 => bytes * 19 / 50,
+        }
+    }
 }
 
 /// `voiced check`

@@ -1,26 +1,21 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
+pub mod ear;
+
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{
-    embedded::{self as sphinx, EmbeddedOptions},
-    scripted::ScriptedEar,
-    turn::WordTurns,
-    vad::Earshot,
-};
+use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
 use voiced_llm::{openai::OpenAi, scripted};
-use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient};
 use voiced_transport::rest::EarAbilities;
 
 use crate::{
     config::{Config, Ear, EarEngine, Mind, MindEngine, Voice},
     persona::Persona,
-    transcribe::{self, Utterance},
     translators::ConfiguredTranslators,
 };
 
@@ -57,10 +52,11 @@ impl Engines {
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
         // Rows of their own for speech without a call: calls keep all of theirs.
-        let ear = ear(&Ear {
+        let hearing = Ear {
             rows: config.ear.rows + config.services.transcriptions,
             ..config.ear.clone()
-        })?;
+        };
+        let ear = ear::start(&hearing, config.models.threads).await?;
         let voice = voice(&Voice {
             rows: config.voice.rows + config.services.speeches,
             ..config.voice.clone()
@@ -121,19 +117,6 @@ impl Engines {
     }
 }
 
-fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
-    let client = match &ear.engine {
-        EarEngine::PocketSphinx { model } => {
-            let options = EmbeddedOptions {
-                model: Some(model.clone()),
-            };
-            worker::spawn("ear", sphinx::Embedded::new(ear.rows, &options)?)
-        }
-        EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
-    };
-    client.context("cannot start the recogniser's thread")
-}
-
 /// What can be asked of the recogniser.
 pub fn abilities(ear: &Ear) -> EarAbilities {
     match &ear.engine {
@@ -141,7 +124,12 @@ pub fn abilities(ear: &Ear) -> EarAbilities {
             languages: vec!["en".to_owned()],
             words: true,
         },
-        EarEngine::Scripted { .. } => EarAbilities::default(),
+        // It finds the language out, and knows when each word was said.
+        EarEngine::Voxtral(_) => EarAbilities {
+            languages: Vec::new(),
+            words: true,
+        },
+        EarEngine::Scripted { .. } | EarEngine::Remote(_) => EarAbilities::default(),
     }
 }
 
@@ -169,19 +157,4 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
     Arc::new(|| Box::new(WordTurns))
-}
-
-/// Hears a whole recording with the configured recogniser.
-///
-/// # Errors
-/// When it cannot be had, or gives up.
-pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<Utterance>> {
-    let one = Ear {
-        rows: 1,
-        ..config.ear.clone()
-    };
-    let engine = ear(&one)?;
-    let mut detector = (activity_detector())();
-    let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
-    Ok(heard.await?)
 }

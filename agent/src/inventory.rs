@@ -1,13 +1,17 @@
 //! `voiced engines`: what can hear, think and speak on this machine, and why the rest cannot.
 use std::path::PathBuf;
 
+use voiced_asr::{
+    remote::{RemoteEar, RemoteSettings},
+    voxtral::Checkpoint as Hearing,
+};
 use voiced_llm::openai::{OpenAi, OpenAiSettings};
 use voiced_tts::{remote::SpeechServer, voxtral::Checkpoint};
 
 use crate::{
     config::{
-        Config, EarEngine, MindEngine, RemoteVoice, VoiceEngine, missing_of_pocketsphinx, raw,
-        voice::missing_of_voxtral,
+        Config, EarEngine, MindEngine, RemoteVoice, VoiceEngine, how_to_get_voxtral,
+        missing_of_pocketsphinx, raw, voice::missing_of_voxtral,
     },
     terminal,
 };
@@ -23,7 +27,7 @@ struct Entry {
 
 /// Prints a line for every engine; the configured ones are marked.
 pub async fn print(config: &Config) {
-    let mut entries = ears(config);
+    let mut entries = ears(config).await;
     entries.extend(minds(config).await);
     entries.extend(voices(config).await);
     terminal::say("stage  engine        state");
@@ -43,32 +47,72 @@ fn line(entry: &Entry) -> String {
     format!("{:<6}{mark}{:<13} {state}", entry.stage, entry.name)
 }
 
-fn ears(config: &Config) -> Vec<Entry> {
-    let (model, sphinx) = match &config.ear.engine {
-        EarEngine::PocketSphinx { model } => (model.clone(), true),
-        EarEngine::Scripted { .. } => (PathBuf::from(raw::EarPocketsphinx::default().model), false),
+async fn ears(config: &Config) -> Vec<Entry> {
+    let engine = &config.ear.engine;
+    let chosen = engine.name();
+    let model = match engine {
+        EarEngine::PocketSphinx { model } => model.clone(),
+        _ => PathBuf::from(raw::EarPocketsphinx::default().model),
     };
-    let state = match missing_of_pocketsphinx(&model) {
+    let sphinx = match missing_of_pocketsphinx(&model) {
         None => Ok(format!("US English, model in {}", model.display())),
         Some(missing) => Err(format!(
             "there is no {}: install the package pocketsphinx-en-us",
             missing.display()
         )),
     };
-    vec![
-        Entry {
-            stage: "ear",
-            name: "pocketsphinx",
-            chosen: sphinx,
-            state,
-        },
-        Entry {
-            stage: "ear",
-            name: "scripted",
-            chosen: !sphinx,
-            state: Ok("hears what it is configured to, for tests".to_owned()),
-        },
-    ]
+    let mut states = vec![("pocketsphinx", sphinx), ("voxtral", voxtral(config))];
+    for name in ["vllm", "mistral", "openai"] {
+        let state = match engine {
+            EarEngine::Remote(settings) if name == chosen => hearing_server(settings).await,
+            _ => Err(format!(
+                "not configured: set ear.engine = \"{name}\" and [ear.{name}]"
+            )),
+        };
+        states.push((name, state));
+    }
+    let scripted = "hears what it is configured to, for tests".to_owned();
+    states.push(("scripted", Ok(scripted)));
+    let entry = |(name, state)| Entry {
+        stage: "ear",
+        name,
+        chosen: name == chosen,
+        state,
+    };
+    states.into_iter().map(entry).collect()
+}
+
+fn voxtral(config: &Config) -> Result<String, String> {
+    let (folder, rows) = match &config.ear.engine {
+        EarEngine::Voxtral(ear) => (ear.folder.clone(), Some((ear, config.ear.rows))),
+        _ => {
+            let name = raw::EarVoxtral::default().model;
+            (config.models.folder(&name), None)
+        }
+    };
+    if !folder.is_dir() {
+        return Err(how_to_get_voxtral(&folder));
+    }
+    let opened = match rows {
+        Some((ear, rows)) => ear.open(rows).map(|(_, formats, plan)| {
+            let gigabytes = (plan.weights + plan.caches) as f64 / 1e9;
+            let format = formats.decoder;
+            format!("{format} weights, {rows} rows, {gigabytes:.2} GB")
+        }),
+        None => Hearing::open(&folder)
+            .map(|_| "13 languages".to_owned())
+            .map_err(|error| error.to_string()),
+    };
+    opened.map(|state| format!("{state}, model in {}", folder.display()))
+}
+
+async fn hearing_server(settings: &RemoteSettings) -> Result<String, String> {
+    let what = format!("{} at {}", settings.model, settings.base_url);
+    let server = RemoteEar::new(settings.clone()).map_err(|error| error.to_string())?;
+    match server.warm_up().await {
+        Ok(()) => Ok(format!("{what} answers")),
+        Err(failure) => Err(format!("{what}: {failure}")),
+    }
 }
 
 async fn minds(config: &Config) -> Vec<Entry> {
@@ -139,7 +183,7 @@ async fn voices(config: &Config) -> Vec<Entry> {
             "flite",
             Ok(format!("US English, voices {}", names.join(", "))),
         ),
-        entry("voxtral", voxtral(config)),
+        entry("voxtral", voxtral_voice(config)),
         entry("openai", openai),
         entry("mistral", mistral),
         entry("tone", Ok("hums, for tests".to_owned())),
@@ -147,7 +191,7 @@ async fn voices(config: &Config) -> Vec<Entry> {
 }
 
 /// Whether the model is there and there is room for it.
-fn voxtral(config: &Config) -> Result<String, String> {
+fn voxtral_voice(config: &Config) -> Result<String, String> {
     let VoiceEngine::Voxtral(voice) = &config.voice.engine else {
         return Err(
             "not configured: set voice.engine to \"voxtral\"; its model is fetched by \

@@ -1,12 +1,21 @@
 //! Recordings heard and texts spoken without a call, on rows of the engines that calls never use.
 //! Whatever is dropped stops: its row is free at once.
-use std::sync::Arc;
+use std::{
+    io::Cursor,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::stream::{self, BoxStream, StreamExt};
+use symphonia::core::formats::probe::Hint;
 use tokio::sync::mpsc;
 use voiced_core::{
     activity::ActivityPolicy,
-    engine::{Heard, Hearing as HearingInput, Line, Speech, VoiceActivityDetector},
+    audio::SampleRate,
+    engine::{Heard, Hearing as HearingInput, HearingOptions, Line, Speech, VoiceActivityDetector},
     sentences::Sentences,
 };
 use voiced_pipeline::{
@@ -18,15 +27,18 @@ use voiced_transport::rest::{
 };
 
 use crate::{
-    recording::{self, BytesError},
-    transcribe::{self, TranscribeError},
+    reader::Reader,
+    recording::RecordingError,
+    transcribe::{self, Sound, Told, TranscribeError},
 };
 
 /// How the recogniser and the synthesiser are called when they fail.
 const EAR: &str = "recogniser";
 const VOICE: &str = "synthesiser";
-/// How many utterances wait for a slow client; then the recogniser's row waits.
-const UTTERANCES: usize = 8;
+/// How many utterances may come of one stretch of sound.
+const UTTERANCES: usize = 1_024;
+/// Stretches of sound decoded ahead.
+const AHEAD: usize = 4;
 
 /// The daemon's engines, without a call.
 pub struct House {
@@ -47,24 +59,28 @@ impl Studio for House {
         let (told, telling) = mpsc::channel(UTTERANCES);
         let (ear, detector, activity) = (self.ear.clone(), self.detector.clone(), self.activity);
         let work = async move {
-            let language = recording.language.clone();
-            let samples = decoded(recording).await?;
+            let options = HearingOptions {
+                language: recording.language.clone(),
+                ..HearingOptions::default()
+            };
+            let at_most = recording.at_most;
+            let (sound, length) = read(recording);
             let mut detector = detector();
-            let heard = transcribe::transcribe_into(
+            let mut tell = |news: Told| match news {
+                // Utterances are taken up before this work goes on: the queue is never full.
+                Told::Said(said) => told.try_send(said).map_err(std::io::Error::other),
+                Told::Partial(_) | Told::Heard(_) => Ok(()),
+            };
+            let heard = transcribe::transcribe_as(
                 &ear,
+                options,
                 &mut *detector,
                 activity,
-                &samples,
-                language,
-                told,
+                sound,
+                &mut tell,
             );
-            heard.await.map_err(|error| match error {
-                TranscribeError::NoEar(OpenError::AtCapacity) => StudioError::Busy(EAR),
-                TranscribeError::NoEar(OpenError::Closed) | TranscribeError::GaveUp => {
-                    StudioError::GaveUp(EAR)
-                }
-            })?;
-            Ok(voiced_core::audio::SampleRate::HEARING.duration_of(samples.len() as u64))
+            heard.await.map_err(|error| refused(error, at_most))?;
+            Ok(SampleRate::HEARING.duration_of(length.load(Ordering::Acquire)))
         };
         driven(Box::pin(work), telling)
     }
@@ -101,24 +117,85 @@ impl Studio for House {
     }
 }
 
-/// The recording's samples, decoded where it disturbs nobody.
-async fn decoded(recording: Recording) -> Result<Arc<Vec<f32>>, StudioError> {
-    let Recording {
-        bytes,
-        name,
-        at_most,
-        ..
-    } = recording;
-    let work = move || recording::read_bytes(&name, bytes, at_most);
-    let samples = tokio::task::spawn_blocking(work).await;
-    let samples = samples.map_err(|_| StudioError::Unreadable("its decoder failed".to_owned()))?;
-    samples.map(Arc::new).map_err(|error| match error {
-        BytesError::TooLong => StudioError::TooLong(at_most),
-        BytesError::Form(error) => StudioError::Unreadable(error.to_string()),
-    })
+fn refused(error: TranscribeError, at_most: Duration) -> StudioError {
+    match error {
+        TranscribeError::NoEar(OpenError::AtCapacity) => StudioError::Busy(EAR),
+        TranscribeError::Recording(RecordingError::Form { why, .. }) if why == TOO_LONG => {
+            StudioError::TooLong(at_most)
+        }
+        TranscribeError::Recording(RecordingError::Form { why, .. }) => {
+            StudioError::Unreadable(why)
+        }
+        TranscribeError::Recording(RecordingError::Read { source, .. }) => {
+            StudioError::Unreadable(source.to_string())
+        }
+        TranscribeError::NoEar(OpenError::Closed)
+        | TranscribeError::GaveUp
+        | TranscribeError::Write(_) => StudioError::GaveUp(EAR),
+    }
 }
 
-type Work = futures::future::BoxFuture<'static, Result<std::time::Duration, StudioError>>;
+/// How a recording that goes on for too long ends.
+const TOO_LONG: &str = "it is too long";
+
+/// A recording decoded where it disturbs nobody, not far ahead of who hears it, and how many
+/// samples came of it. Ends with the recording, or with who hears it.
+fn read(recording: Recording) -> (Sound, Arc<AtomicU64>) {
+    let (stretches, sound) = mpsc::channel(AHEAD);
+    let length = Arc::new(AtomicU64::new(0));
+    let counted = length.clone();
+    // It ends by itself: the thread is not waited for.
+    drop(tokio::task::spawn_blocking(move || {
+        let most = SampleRate::HEARING.samples_in(recording.at_most);
+        let mut reader = match open(recording) {
+            Ok(reader) => reader,
+            Err(error) => {
+                let _ = stretches.blocking_send(Err(error));
+                return;
+            }
+        };
+        loop {
+            let mut stretch = Vec::new();
+            let stretch = match reader.next(&mut stretch) {
+                Ok(false) => return,
+                Ok(true) => {
+                    let n = stretch.len() as u64;
+                    match counted.fetch_add(n, Ordering::AcqRel) + n > most {
+                        true => Err(form(TOO_LONG.to_owned())),
+                        false => Ok(stretch),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            let failed = stretch.is_err();
+            if stretches.blocking_send(stretch).is_err() || failed {
+                return;
+            }
+        }
+    }));
+    (sound, length)
+}
+
+fn open(recording: Recording) -> Result<Reader, RecordingError> {
+    let Recording { bytes, name, .. } = recording;
+    let mut hint = Hint::new();
+    if let Some((_, extension)) = name.rsplit_once('.') {
+        hint.with_extension(extension);
+    }
+    Reader::of(
+        name,
+        Box::new(Cursor::new(bytes)),
+        &hint,
+        SampleRate::HEARING,
+    )
+}
+
+fn form(why: String) -> RecordingError {
+    let name = "the recording".to_owned();
+    RecordingError::Form { name, why }
+}
+
+type Work = futures::future::BoxFuture<'static, Result<Duration, StudioError>>;
 
 /// What is told while `work` is done, then how it ended.
 fn driven(

@@ -9,23 +9,30 @@ pub type Cue<'c> = (Duration, Duration, &'c str);
 
 /// SubRip.
 pub fn srt<'c>(cues: impl IntoIterator<Item = Cue<'c>>) -> String {
-    let mut text = String::new();
-    for (i, (from, to, words)) in cues.into_iter().enumerate() {
-        let (from, to) = (clock(from, ','), clock(to, ','));
-        text.push_str(&format!("{}\n{from} --> {to}\n{}\n\n", i + 1, plain(words)));
-    }
-    text
+    let cues = cues.into_iter().enumerate();
+    cues.map(|(i, cue)| srt_cue(i + 1, cue)).collect()
 }
+
+/// One subtitle of SubRip, `n` counted from one.
+pub fn srt_cue(n: usize, (from, to, words): Cue<'_>) -> String {
+    let (from, to) = (clock(from, ','), clock(to, ','));
+    format!("{n}\n{from} --> {to}\n{}\n\n", plain(words))
+}
+
+/// How WebVTT begins.
+pub const VTT_HEAD: &str = "WEBVTT\n\n";
 
 /// WebVTT.
 pub fn vtt<'c>(cues: impl IntoIterator<Item = Cue<'c>>) -> String {
-    let mut text = "WEBVTT\n\n".to_owned();
-    for (from, to, words) in cues {
-        let (from, to) = (clock(from, '.'), clock(to, '.'));
-        let words = plain(words).replace('&', "&amp;").replace('<', "&lt;");
-        text.push_str(&format!("{from} --> {to}\n{words}\n\n"));
-    }
-    text
+    let cues: String = cues.into_iter().map(vtt_cue).collect();
+    VTT_HEAD.to_owned() + &cues
+}
+
+/// One subtitle of WebVTT.
+pub fn vtt_cue((from, to, words): Cue<'_>) -> String {
+    let (from, to) = (clock(from, '.'), clock(to, '.'));
+    let words = plain(words).replace('&', "&amp;").replace('<', "&lt;");
+    format!("{from} --> {to}\n{words}\n\n")
 }
 
 /// On one line, and without the arrow that would begin another subtitle.

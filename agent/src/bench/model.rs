@@ -106,7 +106,7 @@ pub fn run(options: &Bench) -> anyhow::Result<bool> {
         bail!("say what to measure: --random-weights, or --model DIR with a checkpoint");
     }
     if let Some(threads) = options.threads {
-        Pool::set_global_threads(threads);
+        Pool::choose(threads);
     }
     terminal::complain("measuring: memory and processors");
     let machine = machine(&options.weights)?;

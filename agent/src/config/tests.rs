@@ -1,6 +1,9 @@
 //! Every way to get a configuration wrong, and which layer wins.
 #![allow(clippy::unwrap_used)]
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 

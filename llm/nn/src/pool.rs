@@ -17,8 +17,6 @@ use std::{
 /// Looks at the job flag this often before sleeping: about 20 microseconds.
 const SPINS: usize = 400;
 
-static POOL: OnceLock<Pool> = OnceLock::new();
-static ASKED: OnceLock<NonZeroUsize> = OnceLock::new();
 
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
@@ -53,6 +51,9 @@ pub struct Pool {
     helpers: Vec<JoinHandle<()>>,
 }
 
+/// Threads of the process's pool.
+static CHOSEN: OnceLock<NonZeroUsize> = OnceLock::new();
+
 impl Pool {
     /// A pool in which `threads` work at once, the caller being one of them.
     pub fn new(threads: NonZeroUsize) -> Pool {
@@ -83,21 +84,21 @@ impl Pool {
         }
     }
 
-    /// Says how many threads the process's pool will have. Whether it was said in time: before the
-    /// pool was first used, and not twice.
-    pub fn set_global_threads(threads: NonZeroUsize) -> bool {
-        POOL.get().is_none() && ASKED.set(threads).is_ok()
+    /// Sets how many threads the process's pool will have. False when it is at work already, or
+    /// was told before.
+    pub fn choose(threads: NonZeroUsize) -> bool {
+        CHOSEN.set(threads).is_ok()
     }
 
-    /// The process's pool: as many threads as [`Pool::set_global_threads`] or `VOICED_THREADS`
-    /// says, or one for each core.
+    /// The process's pool: what was chosen, `VOICED_THREADS`, or one thread for each core.
     pub fn global() -> &'static Pool {
+        static POOL: OnceLock<Pool> = OnceLock::new();
         POOL.get_or_init(|| {
-            let told = std::env::var("VOICED_THREADS").ok();
-            let told = told.and_then(|n| n.parse::<NonZeroUsize>().ok());
-            let asked = ASKED.get().copied().or(told);
+            let asked = std::env::var("VOICED_THREADS").ok();
+            let asked = asked.and_then(|n| n.parse::<NonZeroUsize>().ok());
             let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-            Pool::new(asked.unwrap_or(cores))
+            let threads = *CHOSEN.get_or_init(|| asked.unwrap_or(cores));
+            Pool::new(threads)
         })
     }
 

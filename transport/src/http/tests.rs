@@ -5,3 +5,4 @@ mod listener;
 mod page;
 pub(crate) mod routes;
 mod secrets;
+mod tls;
