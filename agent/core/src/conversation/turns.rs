@@ -118,6 +118,7 @@ impl Conversation {
             role: Role::User,
             text,
             spoken: None,
+            images: Vec::new(),
         };
         self.history.push(item, content);
         self.hearing.reset();
