@@ -35,7 +35,7 @@ pub use failure::Failure;
 pub use settings::{LimitName, OpenAiError, OpenAiSettings, Secret};
 
 use crate::pieces::joint;
-use assembly::Assembly;
+use assembly::{Assembly, PartOfCall};
 use settings::{Checked, check};
 use sse::Events;
 
@@ -198,6 +198,14 @@ impl OpenAi {
                 }
                 *wrote = true;
                 if row.outputs.send(ReplyPiece::Text(text)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            for part in reading.assembly.take_parts() {
+                *wrote = true;
+                let PartOfCall { id, name, delta } = part;
+                let part = ReplyPiece::ToolArguments { id, name, delta };
+                if row.outputs.send(part).await.is_err() {
                     return Ok(());
                 }
             }
