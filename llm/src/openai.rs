@@ -5,23 +5,16 @@
 //! caller who is listening; one that fails later gives its row up. Why is logged; what was said is
 //! not.
 mod assembly;
-mod failure;
 mod request;
 mod settings;
-mod sse;
 mod thought;
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
     Client, Response,
     header::{CONTENT_TYPE, HeaderMap},
-    redirect,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -29,18 +22,16 @@ use voiced_core::engine::{Prompt, ReplyPiece};
 use voiced_pipeline::{
     lease::{EngineClient, Row},
     remote::serve_by_tasks,
+    server::{Events, jittered, read_beginning, refusal, unreachable},
 };
 
-pub use failure::Failure;
-pub use settings::{LimitName, OpenAiError, OpenAiSettings, Secret};
+pub use settings::{LimitName, OpenAiError, OpenAiSettings};
+pub use voiced_pipeline::server::{Failure, Secret};
 
 use crate::pieces::joint;
 use assembly::{Assembly, PartOfCall};
 use settings::{Checked, check};
-use sse::Events;
 
-/// How much of a refusal is read for its reason.
-const REFUSAL: usize = 8 * 1024;
 /// Largest answer of a server that does not stream.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// How long token counts and the end of the body are waited for after the last word: longer is
@@ -66,25 +57,10 @@ impl OpenAi {
     /// When a setting is unusable, or would send a key unprotected.
     pub fn new(settings: OpenAiSettings) -> Result<Self, OpenAiError> {
         let place = check(&settings)?;
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Another thread may have been faster, which is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let mut builder = Client::builder()
-            .user_agent(concat!("voiced/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_within)
-            .redirect(redirect::Policy::none())
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(30))
-            .pool_idle_timeout(Duration::from_secs(300))
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_while_idle(true);
-        if place.loopback {
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .build()
-            .map_err(|error| OpenAiError::Client(error.to_string()))?;
+        let client = place
+            .place
+            .client(settings.connect_within)
+            .map_err(OpenAiError::from)?;
         Ok(Self::with_client(client, settings, place))
     }
 
@@ -105,7 +81,7 @@ impl OpenAi {
         let within = self.settings.first_token_within;
         let asked = async {
             let response = (self.client.get(self.place.models.clone()))
-                .headers(self.place.headers.clone())
+                .headers(self.place.place.headers.clone())
                 .send()
                 .await
                 .map_err(unreachable)?;
@@ -120,7 +96,7 @@ impl OpenAi {
             Ok(())
         };
         timeout(within, asked).await.unwrap_or(Err(Failure::Late {
-            what: "first",
+            what: "first token",
             within,
         }))
     }
@@ -189,7 +165,7 @@ impl OpenAi {
         let first = self.settings.first_token_within;
         let late = |what, within| move |_| Failure::Late { what, within };
         let begun = timeout(first, self.begin(body)).await;
-        let (mut reading, mut text) = begun.map_err(late("first", first))??;
+        let (mut reading, mut text) = begun.map_err(late("first token", first))??;
         let next = self.settings.next_token_within;
         loop {
             if !text.is_empty() {
@@ -213,7 +189,7 @@ impl OpenAi {
                 break;
             }
             let advanced = timeout(next, reading.advance()).await;
-            text = advanced.map_err(late("next", next))??;
+            text = advanced.map_err(late("next token", next))??;
         }
         for call in reading.assembly.take_calls() {
             *wrote = true;
@@ -241,18 +217,15 @@ impl OpenAi {
     /// Asks, and reads up to the first sign of life. Returns the first text too.
     async fn begin(&self, body: Bytes) -> Result<(Reading, String), Failure> {
         let response = (self.client.post(self.place.completions.clone()))
-            .headers(self.place.headers.clone())
+            .headers(self.place.place.headers.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("accept", "text/event-stream")
             .body(body)
             .send()
             .await
             .map_err(unreachable)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            let headers = response.headers().clone();
-            let beginning = read_beginning(response, REFUSAL).await;
-            return Err(Failure::refused(status, &headers, &beginning));
+        if response.status().as_u16() != 200 {
+            return Err(refusal(response).await);
         }
         let mut reading = Reading {
             whole: is_json(response.headers()),
@@ -343,15 +316,6 @@ fn malformed(error: &serde_json::Error) -> Failure {
     Failure::Malformed(format!("no JSON at line {line} column {column}"))
 }
 
-fn unreachable(error: reqwest::Error) -> Failure {
-    // The innermost cause says what happened; the outer ones only that something did.
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    Failure::Unreachable(cause.to_string())
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
@@ -359,25 +323,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.trim_start().starts_with("application/json"))
 }
 
-async fn read_beginning(mut response: Response, most: usize) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(bytes)) = response.chunk().await {
-        let room = most - body.len();
-        body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if body.len() == most {
-            break;
-        }
-    }
-    body
-}
-
 async fn read_bounded(response: Response, most: usize) -> Option<Vec<u8>> {
     let body = read_beginning(response, most).await;
     (body.len() < most).then_some(body)
-}
-
-/// Up to a quarter more, so that callers refused together do not come back together.
-fn jittered(wait: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 256;
-    wait + wait / 1024 * u32::try_from(random).unwrap_or(0)
 }

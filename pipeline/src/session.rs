@@ -276,6 +276,7 @@ impl Session {
             Action::SwitchPersona(name) => self.switch_persona(now, &name),
             Action::StartAside(order) => self.beside.start_aside(order),
             Action::CancelAside(id) => self.beside.cancel_aside(id),
+            Action::TuneHearing(options) => self.order_listening(ListenOrder::Tune(options)),
             Action::RunTool { epoch, call } => self.run_tool(epoch, call),
             Action::Tell(event) => self.tell(event),
             Action::EndCall => self.is_over = true,

@@ -2,6 +2,7 @@
 //!
 //! - [`codec`]: PCM, G.711 and Opus; [`jitter`]: order and concealment for RTP; [`pacer`]: the
 //!   20 ms beat; [`edge`]: echo cancellation and noise suppression of one microphone;
+//! - [`soundfile`]: speech as WAV, FLAC, Ogg Opus or bare PCM, as it is made;
 //! - [`openai_realtime`]: the dialect, whatever carries it; [`websocket`]: carries it by itself;
 //! - [`webrtc`]: browsers and other WebRTC peers; `local`: this machine's own sound card;
 //! - [`http`]: one listener with every HTTP door and the console page; [`keys`]: who may enter.
@@ -16,5 +17,6 @@ pub mod keys;
 pub mod local;
 pub mod openai_realtime;
 pub mod pacer;
+pub mod soundfile;
 pub mod webrtc;
 pub mod websocket;

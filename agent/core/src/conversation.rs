@@ -29,6 +29,7 @@ mod waiting;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
+    engine::{Heard, HearingOptions},
     epoch::Epoch,
     history::History,
     time::SessionTime,
@@ -133,6 +134,10 @@ impl Conversation {
         conversation.set_activity();
         let servers = std::mem::take(&mut conversation.settings.tool_servers);
         conversation.connect_tools(servers);
+        let hearing = conversation.settings.hearing.clone();
+        if hearing != HearingOptions::default() {
+            conversation.actions.push_back(Action::TuneHearing(hearing));
+        }
         if let Some(words) = greeting {
             conversation.start_words(SessionTime::default(), words);
         }
@@ -152,8 +157,8 @@ impl Conversation {
             (_, E::SpeechEnded { at, silence }) if self.is_automatic() => {
                 self.on_speech_ended(now, at, silence);
             }
-            (_, E::Partial(text)) => self.on_words(now, &text, false),
-            (_, E::Final(text)) => self.on_words(now, &text, true),
+            (_, E::Partial(text)) => self.on_words(now, Heard::Partial(text)),
+            (_, E::Final(said)) => self.on_words(now, Heard::Final(said)),
             (Phase::Paused { .. }, E::EndOfTurn(probability)) => {
                 self.on_end_of_turn(now, probability);
             }

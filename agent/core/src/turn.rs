@@ -9,7 +9,7 @@ mod told;
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    engine::{Prompt, ReplyEnd},
+    engine::{HearingOptions, Prompt, ReplyEnd, Transcript},
     epoch::Epoch,
 };
 
@@ -175,7 +175,7 @@ pub enum TurnEvent {
     /// The recogniser's hypothesis since its last final.
     Partial(String),
     /// The recogniser's final words since its last final; may be empty.
-    Final(String),
+    Final(Transcript),
     /// The turn detector's verdict on the pause.
     EndOfTurn(f32),
     /// The model wrote more.
@@ -310,6 +310,8 @@ pub enum Action {
         /// How much before the first sound of a turn belongs to it.
         prefix: Duration,
     },
+    /// How the recogniser hears from now on.
+    TuneHearing(HearingOptions),
     /// Start a reply, or its next leg after tools returned. All older output is stale.
     StartReply(ReplyOrder),
     /// Play silence, keep the ring.

@@ -352,7 +352,7 @@ fn no_output_shows_a_secret() {
     let found = mistakes(&wrong).join("\n");
     assert!(found.contains("not the secret itself"), "{found}");
     assert!(
-        found.contains("base_url: the chat server's base URL"),
+        found.contains("base_url: the chat server: the base URL"),
         "{found}"
     );
     assert!(!found.contains("hush"), "{found}");

@@ -2,8 +2,9 @@
 //! Pure.
 use serde_json::Value;
 use voiced_core::{engine::ReplyEnd, turn::ToolCall};
+use voiced_pipeline::server::Failure;
 
-use super::{failure::Failure, thought::ThoughtFilter};
+use super::thought::ThoughtFilter;
 
 /// Most calls of one reply; more is a server gone wrong.
 const MOST_CALLS: usize = 64;

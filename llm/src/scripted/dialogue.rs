@@ -55,6 +55,8 @@ pub fn answer(script: &Script, prompt: &Prompt) -> Answer {
         last,
     };
     match found {
+        // A client that brings a tool for what was asked knows better than a fixed answer.
+        Some((rule, _)) if rule.tool.is_none() && scene.is_for_client() => scene.without_rule(),
         Some((rule, fit)) => scene.by_rule(rule, &fit),
         None => scene.without_rule(),
     }
@@ -137,6 +139,11 @@ impl Scene<'_> {
             call: None,
             rule: None,
         }
+    }
+
+    /// Whether a client's tool may be called, and was named by what was said.
+    fn is_for_client(&self) -> bool {
+        self.prompt.tool_choice == ToolChoice::Auto && self.client_tool().is_some()
     }
 
     /// The client's tool whose name's words were all said ("get_weather": "weather").

@@ -241,6 +241,19 @@ fn a_clients_tool_is_called_when_its_name_is_said_or_it_must_be() {
 }
 
 #[test]
+fn a_clients_tool_wins_over_a_fixed_answer_but_not_over_a_tool_of_the_script() {
+    let mut asked = prompt(&["u: tell me a joke"]);
+    asked.tools.push(spec("tell_joke", ToolRuns::AtClient));
+    asked.tools.push(spec("what_time", ToolRuns::AtClient));
+    assert_eq!(answer(&script(), &asked).call.unwrap().name, "tell_joke");
+    asked.tool_choice = ToolChoice::None;
+    assert_eq!(answer(&script(), &asked).text, "Knock, knock.");
+    asked.tool_choice = ToolChoice::Auto;
+    asked.messages[0].text = "what time is it".into();
+    assert_eq!(answer(&script(), &asked).call.unwrap().name, "current_time");
+}
+
+#[test]
 fn asked_to_speak_without_a_question_it_listens() {
     assert_eq!(say(&["s: be kind"]), "I am listening.");
     assert_eq!(

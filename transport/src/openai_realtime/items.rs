@@ -104,7 +104,7 @@ impl Items {
 pub fn spoken_by_user(id: &ItemId) -> Value {
     json!({
         "id": &*id.0, "object": "realtime.item", "type": "message", "role": "user",
-        "status": "completed", "content": [{"type": "input_audio"}],
+        "status": "completed", "content": [{"type": "input_audio", "transcript": ""}],
     })
 }
 

@@ -275,11 +275,16 @@ impl Conversation {
 
     fn on_configure(&mut self, now: SessionTime, settings: Settings) {
         let before = self.settings.policy.clone();
+        let heard_so = self.settings.hearing.clone();
         let servers = settings.tool_servers.clone();
         self.settings.apply(settings);
         if let Some(servers) = servers {
             self.settings.tool_servers.clear();
             self.connect_tools(servers);
+        }
+        if self.settings.hearing != heard_so {
+            let hearing = self.settings.hearing.clone();
+            self.actions.push_back(Action::TuneHearing(hearing));
         }
         let policy = &self.settings.policy;
         if (policy.threshold, policy.prefix) != (before.threshold, before.prefix) {

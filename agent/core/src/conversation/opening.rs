@@ -1,6 +1,6 @@
 //! What a conversation starts with, and what its client may change later.
 use crate::{
-    engine::{Effort, ToolChoice},
+    engine::{Effort, HearingOptions, ToolChoice},
     turn::{Settings, ToolRuns, ToolServer, ToolSpec, Truncation, TurnPolicy},
 };
 
@@ -43,6 +43,8 @@ pub struct Opening {
     pub spoken: bool,
     /// How much of the history the model is given, in characters (about four to a token).
     pub context_chars: usize,
+    /// How the recogniser hears.
+    pub hearing: HearingOptions,
 }
 
 impl Default for Opening {
@@ -66,6 +68,7 @@ impl Default for Opening {
             max_tokens: None,
             spoken: true,
             context_chars: 32_000,
+            hearing: HearingOptions::default(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl Opening {
             speed,
             spoken,
             max_tokens,
+            hearing,
         } = settings;
         if let Some(policy) = policy {
             self.policy = policy;
@@ -110,5 +114,8 @@ impl Opening {
         self.speed = speed.or(self.speed);
         self.spoken = spoken.unwrap_or(self.spoken);
         self.max_tokens = max_tokens.unwrap_or(self.max_tokens);
+        if let Some(hearing) = hearing {
+            self.hearing = hearing;
+        }
     }
 }

@@ -1,8 +1,5 @@
 //! How a reply begins, goes on and ends.
-use super::{
-    Conversation, Phase,
-    reply::Reply,
-};
+use super::{Conversation, Phase, reply::Reply};
 use crate::{
     audio::SampleRate,
     engine::ReplyEnd,
@@ -10,8 +7,8 @@ use crate::{
     history::Ledger,
     time::SessionTime,
     turn::{
-        Action, CallEvent, EndReason, ReplyOptions, ReplyOrder,
-        ReplyOutcome, ReplySource, ToolEffect, Truncation, TurnTimes,
+        Action, CallEvent, EndReason, ReplyOptions, ReplyOrder, ReplyOutcome, ReplySource,
+        ToolEffect, Truncation, TurnTimes,
     },
 };
 

@@ -83,6 +83,7 @@ impl Conversation {
             item: item.clone(),
             text: String::new(),
             audio: idle,
+            words: Vec::new(),
         });
         let content = Content::Message {
             role: Role::User,

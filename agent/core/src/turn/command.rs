@@ -129,6 +129,8 @@ pub struct Settings {
     pub spoken: Option<bool>,
     /// Most tokens a reply may have; `Some(None)` lifts the limit.
     pub max_tokens: Option<Option<u32>>,
+    /// How the recogniser hears.
+    pub hearing: Option<crate::engine::HearingOptions>,
 }
 
 /// What becomes of a conversation that outgrows what the model is given.

@@ -2,12 +2,13 @@
 //! event of bounded size.
 use std::collections::VecDeque;
 
-/// An event larger than this is no token: the server is not speaking our language.
-pub(super) const LARGEST_EVENT: usize = 256 * 1024;
+/// An event larger than this is no token and no piece of sound: the server is not speaking our
+/// language.
+pub const LARGEST_EVENT: usize = 1024 * 1024;
 
 /// Cuts a stream of bytes into events.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub struct Events {
     line: Vec<u8>,
     /// The `data` of the event being read, lines joined by a newline.
     data: Vec<u8>,
@@ -20,16 +21,18 @@ pub(super) struct Events {
 
 /// Why bytes are no events.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SseError {
+pub enum EventsError {
+    /// An event does not end.
     #[error("an event is larger than {LARGEST_EVENT} bytes")]
     TooLarge,
+    /// An event is no text.
     #[error("an event is not UTF-8")]
     NotText,
 }
 
 impl Events {
     /// Takes in the next bytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), SseError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventsError> {
         for &byte in bytes {
             let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
             match byte {
@@ -37,7 +40,7 @@ impl Events {
                 b'\n' | b'\r' => self.end_line()?,
                 _ => {
                     if self.line.len() + self.data.len() >= LARGEST_EVENT {
-                        return Err(SseError::TooLarge);
+                        return Err(EventsError::TooLarge);
                     }
                     self.line.push(byte);
                 }
@@ -47,7 +50,7 @@ impl Events {
     }
 
     /// The stream ended: an event that lacks its last blank line counts, as careless servers send.
-    pub fn finish(&mut self) -> Result<(), SseError> {
+    pub fn finish(&mut self) -> Result<(), EventsError> {
         if !self.line.is_empty() {
             self.end_line()?;
         }
@@ -55,11 +58,15 @@ impl Events {
     }
 
     /// The data of the next event.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "more may come after a `None`"
+    )]
     pub fn next(&mut self) -> Option<String> {
         self.ready.pop_front()
     }
 
-    fn end_line(&mut self) -> Result<(), SseError> {
+    fn end_line(&mut self) -> Result<(), EventsError> {
         let mut line = std::mem::take(&mut self.line);
         if !std::mem::replace(&mut self.begun, true) && line.starts_with("\u{feff}".as_bytes()) {
             line.drain(..3);
@@ -84,10 +91,10 @@ impl Events {
         Ok(())
     }
 
-    fn end_event(&mut self) -> Result<(), SseError> {
+    fn end_event(&mut self) -> Result<(), EventsError> {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.has_data) {
-            let text = String::from_utf8(data).map_err(|_| SseError::NotText)?;
+            let text = String::from_utf8(data).map_err(|_| EventsError::NotText)?;
             self.ready.push_back(text);
         }
         Ok(())
@@ -136,20 +143,23 @@ mod tests {
         for _ in 0..=LARGEST_EVENT / 1024 {
             refused = refused.and_then(|()| events.push(&[b'x'; 1024]));
         }
-        assert_eq!(refused, Err(SseError::TooLarge));
+        assert_eq!(refused, Err(EventsError::TooLarge));
     }
 
     #[test]
     fn an_event_of_endless_lines_is_refused() {
         let mut events = Events::default();
         let line = [&b"data: "[..], &[b'x'; 1000], b"\n"].concat();
-        let refused = (0..1000).try_for_each(|_| events.push(&line));
-        assert_eq!(refused, Err(SseError::TooLarge));
+        let refused = (0..2000).try_for_each(|_| events.push(&line));
+        assert_eq!(refused, Err(EventsError::TooLarge));
     }
 
     #[test]
     fn what_is_not_text_is_refused() {
         let mut events = Events::default();
-        assert_eq!(events.push(b"data: \xff\xfe\n\n"), Err(SseError::NotText));
+        assert_eq!(
+            events.push(b"data: \xff\xfe\n\n"),
+            Err(EventsError::NotText)
+        );
     }
 }

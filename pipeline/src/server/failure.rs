@@ -1,18 +1,18 @@
-//! Why a chat server gave no reply, and whether asking again may help.
+//! Why a server gave no answer, and whether asking again may help.
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use time::{Date, Month, OffsetDateTime, Time};
 
-/// Why there is no reply.
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No connection, or it broke before an answer.
-    #[error("the chat server cannot be reached: {0}")]
+    #[error("the server cannot be reached: {0}")]
     Unreachable(String),
     /// The server said no.
-    #[error("the chat server refused with status {status} {code}{detail}")]
+    #[error("the server refused with status {status} {code}{detail}")]
     Refused {
         /// HTTP status; 0 when told inside the stream.
         status: u16,
@@ -24,18 +24,18 @@ pub enum Failure {
         wait: Option<Duration>,
     },
     /// Nothing came for too long.
-    #[error("the chat server sent no {what} token within {within:?}")]
+    #[error("the server sent no {what} within {within:?}")]
     Late {
-        /// `first` or `next`.
+        /// What was waited for: `first token`.
         what: &'static str,
         /// The limit.
         within: Duration,
     },
     /// The reply broke off.
-    #[error("the chat server's reply broke off: {0}")]
+    #[error("the server's reply broke off: {0}")]
     Broken(String),
-    /// The reply is not a chat completion.
-    #[error("the chat server's reply is not understood: {0}")]
+    /// The reply is not what was asked for.
+    #[error("the server's reply is not understood: {0}")]
     Malformed(String),
 }
 
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// From an answer that is no success. `body` is its beginning.
-    pub(super) fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         // A complaint about the request may quote the conversation.
         let quotes = matches!(status, 400 | 413 | 422);
@@ -70,7 +70,7 @@ impl Failure {
     }
 
     /// From an `error` inside a stream.
-    pub(super) fn in_stream(chunk: &Value) -> Option<Self> {
+    pub fn in_stream(chunk: &Value) -> Option<Self> {
         let error = chunk.get("error").filter(|error| !error.is_null())?;
         let status = error.get("code").and_then(Value::as_u64).unwrap_or(0);
         let status = u16::try_from(status).unwrap_or(0);
@@ -206,12 +206,12 @@ mod tests {
         let told = Failure::refused(404, &HeaderMap::new(), body).to_string();
         assert_eq!(
             told,
-            "the chat server refused with status 404 not_found: no such model"
+            "the server refused with status 404 not_found: no such model"
         );
         let told = Failure::refused(400, &HeaderMap::new(), body).to_string();
-        assert_eq!(told, "the chat server refused with status 400 not_found");
+        assert_eq!(told, "the server refused with status 400 not_found");
         let told = Failure::refused(502, &HeaderMap::new(), b"<html>").to_string();
-        assert_eq!(told, "the chat server refused with status 502 ");
+        assert_eq!(told, "the server refused with status 502 ");
     }
 
     #[test]
