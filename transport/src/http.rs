@@ -106,6 +106,11 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/v1/realtime/calls", post(calls::begin))
         .route("/v1/realtime/calls/{id}/hangup", post(calls::hang_up))
         .route("/v1/realtime/client_secrets", post(secrets::mint))
+        .route(
+            "/v1/audio/transcriptions/realtime",
+            get(realtime::transcribe),
+        )
+        .route("/v1/client/sessions", post(secrets::mint_for_mistral))
         .route("/v1/models", get(models))
         .route("/v1/console/catalogue", get(console::catalogue))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -133,6 +133,27 @@ pub struct Settings {
     pub hearing: Option<crate::engine::HearingOptions>,
 }
 
+impl Settings {
+    /// These where they say something, `earlier` elsewhere.
+    pub fn over(self, earlier: Settings) -> Settings {
+        Settings {
+            policy: self.policy.or(earlier.policy),
+            instructions: self.instructions.or(earlier.instructions),
+            client_tools: self.client_tools.or(earlier.client_tools),
+            tool_choice: self.tool_choice.or(earlier.tool_choice),
+            tool_servers: self.tool_servers.or(earlier.tool_servers),
+            parallel_calls: self.parallel_calls.or(earlier.parallel_calls),
+            effort: self.effort.or(earlier.effort),
+            truncation: self.truncation.or(earlier.truncation),
+            voice: self.voice.or(earlier.voice),
+            speed: self.speed.or(earlier.speed),
+            spoken: self.spoken.or(earlier.spoken),
+            max_tokens: self.max_tokens.or(earlier.max_tokens),
+            hearing: self.hearing.or(earlier.hearing),
+        }
+    }
+}
+
 /// What becomes of a conversation that outgrows what the model is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Truncation {

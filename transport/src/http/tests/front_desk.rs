@@ -17,6 +17,7 @@ use voiced_pipeline::{
     drain::Drain,
     lease::Row,
     remote::serve_by_tasks,
+    tool_servers::NoToolServers,
     tools::NoTools,
 };
 
@@ -125,6 +126,7 @@ pub(crate) fn doors(max_calls: usize) -> Doors {
         max_calls,
         max_calls_per_address: max_calls,
         max_call: Duration::from_secs(600),
+        tool_servers: Arc::new(NoToolServers),
         drain: drain.clone(),
     });
     let entry = |name: &str, voice: &str| PersonaEntry {
