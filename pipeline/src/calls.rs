@@ -29,6 +29,7 @@ use crate::{
     lease::{EngineClient, Lease, OpenError},
     metrics::names,
     session::{self, Session, SessionParts},
+    tool_servers::ToolServers,
     tools::ToolRunner,
 };
 
@@ -80,6 +81,8 @@ pub struct CallsSettings {
     pub max_call: Duration,
     /// Who interprets between languages.
     pub translators: Arc<dyn Translators>,
+    /// Reaches the tool servers a client names.
+    pub tool_servers: Arc<dyn ToolServers>,
     /// Shutdown.
     pub drain: Drain,
 }
@@ -170,6 +173,8 @@ impl Calls {
             mind: persona.mind.clone(),
             voice: settings.voice.clone(),
             tools: persona.tools.clone(),
+            tool_servers: settings.tool_servers.clone(),
+            calls: self.clone(),
             activity_detector: (settings.activity_detector)(),
             activity: settings.activity,
             turn_detector: (settings.turn_detector)(),

@@ -1,14 +1,16 @@
 //! Tokio actors that move audio and words. They wait so that the core need not.
 //!
 //! One call, in reading order: [`call`] is what a carrier hands over, [`calls`] admits it,
-//! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds into a [`ring`];
-//! [`interpret`] is the other kind of call, which translates, and a [`room`] joins several. All calls share the engines behind
+//! [`listen`] hears, [`session`] decides, [`think`] words, [`speak`] sounds into a [`ring`],
+//! [`aside`] does both beside the conversation. [`interpret`] is the other kind of call, which
+//! translates, and a [`room`] joins several of those. All calls share the engines behind
 //! [`lease`]s, served by the [`worker`] loop or by [`remote`] tasks, for which [`server`] knows how
-//! to reach what runs elsewhere. [`tools`] is
-//! what a model may call, [`drain`] is shutdown, [`metrics`] names what is counted and [`clock`]
+//! to reach what runs elsewhere. [`tools`] is what a model may call, [`tool_servers`] what of it a
+//! client brings, [`drain`] is shutdown, [`metrics`] names what is counted and [`clock`]
 //! reads the time.
 //!
 //! Invariant: nothing here knows a model or a protocol.
+pub mod aside;
 pub mod call;
 pub mod calls;
 pub mod clock;
@@ -24,5 +26,6 @@ pub mod server;
 pub mod session;
 pub mod speak;
 pub mod think;
+pub mod tool_servers;
 pub mod tools;
 pub mod worker;

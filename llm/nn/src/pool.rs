@@ -17,7 +17,6 @@ use std::{
 /// Looks at the job flag this often before sleeping: about 20 microseconds.
 const SPINS: usize = 400;
 
-
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
     pieces: usize,

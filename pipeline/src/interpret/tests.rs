@@ -138,6 +138,7 @@ fn desk(max_calls: usize, voices: usize) -> (Calls, Drain) {
         max_calls_per_address: 8,
         max_call: Duration::from_secs(600),
         translators: Arc::new(Loud(mind)),
+        tool_servers: Arc::new(crate::tool_servers::NoToolServers),
         drain: drain.clone(),
     });
     (calls, drain)

@@ -38,7 +38,7 @@ pub(super) async fn translate(
                     }
                 }
                 // It was given no tools; a model that calls one anyway says nothing by it.
-                Some(ReplyPiece::ToolCall(_)) => {}
+                Some(ReplyPiece::ToolCall(_) | ReplyPiece::ToolArguments { .. }) => {}
                 Some(ReplyPiece::End(_)) => return Ok(()),
                 None => return Err(gone.to_owned()),
             }

@@ -141,6 +141,7 @@ fn rooms(ears: usize, voices: usize) -> (Rooms, Drain) {
         max_calls_per_address: 100,
         max_call: Duration::from_secs(600),
         translators: Arc::new(Into(mind)),
+        tool_servers: Arc::new(crate::tool_servers::NoToolServers),
         drain: drain.clone(),
     });
     let settings = RoomSettings {

@@ -117,6 +117,7 @@ fn transcript() -> Vec<String> {
         reason: EndReason::TooLong,
     }));
     lines.extend(webrtc_transcript());
+    lines.extend(super::complete::everything_else());
     lines
 }
 
@@ -137,7 +138,6 @@ fn webrtc_transcript() -> Vec<String> {
 /// of the caller's audio in an item. (Noise reduction is not in the transcript for a like reason.)
 fn with_what_only_it_requires(line: &str) -> String {
     let parts = [
-        r#"{"type":"input_audio"}"#,
         r#"{"transcript":"","type":"input_audio"}"#,
         r#"{"transcript":"a b c","type":"input_audio"}"#,
     ];
