@@ -109,6 +109,8 @@ pub struct Listen {
     pub request_within: Duration,
     /// Whether unknown keys in a client's events are refused.
     pub strict: bool,
+    /// Hosts of MCP servers that clients may name.
+    pub tool_server_hosts: Vec<String>,
 }
 
 /// Who may use the API.
@@ -170,6 +172,8 @@ pub struct Mind {
     pub rows: usize,
     /// Which one.
     pub engine: MindEngine,
+    /// Whether it takes pictures.
+    pub images: bool,
 }
 
 /// Which chat model.

@@ -26,8 +26,9 @@ use voiced_transport::{
 
 use crate::{
     catalogue,
-    config::{ApiKeys, Config, Edge, Listen, Secret, Webrtc},
+    config::{ApiKeys, Config, EarEngine, Edge, Listen, Secret, Webrtc},
     engines::{self, EngineLost, Engines},
+    mcp::{self, PersonaServer, WithServers},
     measures,
     persona::Persona,
     studio::House,
@@ -59,12 +60,14 @@ pub async fn build(config: &Config) -> anyhow::Result<Parts> {
     let drain = Drain::new();
     let engines = Engines::start(config).await?;
     let catalogue = catalogue::of(config);
-    let personas = config.personas.all.iter();
-    let personas = personas.map(|persona| answering(persona, config, &engines));
+    let mut personas = Vec::new();
+    for persona in &config.personas.all {
+        personas.push(answering(persona, config, &engines).await);
+    }
     let calls = Calls::new(CallsSettings {
         ear: engines.ear.clone(),
         voice: engines.voice.clone(),
-        personas: personas.collect(),
+        personas,
         activity_detector: engines::activity_detector(),
         activity: config.activity,
         turn_detector: engines::turn_detector(),
@@ -73,6 +76,7 @@ pub async fn build(config: &Config) -> anyhow::Result<Parts> {
         max_calls: config.n_calls(),
         max_calls_per_address: config.listen.max_calls_per_address,
         max_call: config.listen.max_call,
+        tool_servers: Arc::new(mcp::Reach),
         drain: drain.clone(),
     });
     Ok(Parts {
@@ -84,7 +88,16 @@ pub async fn build(config: &Config) -> anyhow::Result<Parts> {
 }
 
 /// A persona with the chat model that speaks for it and the tools it may use.
-fn answering(persona: &Persona, config: &Config, engines: &Engines) -> calls::Persona {
+async fn answering(persona: &Persona, config: &Config, engines: &Engines) -> calls::Persona {
+    let servers = persona.servers.iter().map(|server| {
+        PersonaServer::new(
+            server.name.clone(),
+            server.place.clone(),
+            server.allowed.clone(),
+        )
+    });
+    let own = Builtins::of(persona, config.personas.zone);
+    let tools = WithServers::reach(own, servers.collect()).await;
     calls::Persona {
         name: persona.name.clone(),
         instructions: persona.instructions.clone(),
@@ -97,7 +110,7 @@ fn answering(persona: &Persona, config: &Config, engines: &Engines) -> calls::Pe
                 .clone(),
         ),
         mind: engines.mind_of(persona),
-        tools: Arc::new(Builtins::of(persona, config.personas.zone)),
+        tools: Arc::new(tools),
     }
 }
 
@@ -309,6 +322,9 @@ fn session(config: &Config, parts: &Parts) -> SessionDefaults {
         policy: config.turns.clone(),
         speed: config.voice.speed,
         voices: voices.map(|voice| voice.name.clone()).collect(),
+        images: config.mind.images,
+        languages: languages(&config.ear.engine),
+        tool_hosts: config.listen.tool_server_hosts.clone(),
         ..SessionDefaults::default()
     }
 }
@@ -340,5 +356,14 @@ pub fn edge(edge: Edge) -> EdgeSettings {
         echo_cancellation: edge.echo_cancellation,
         noise_suppression: edge.noise_suppression,
         high_pass: edge.high_pass,
+        ..EdgeSettings::default()
+    }
+}
+
+/// What the recogniser understands; empty where every language may be asked of it.
+fn languages(engine: &EarEngine) -> Vec<String> {
+    match engine {
+        EarEngine::PocketSphinx { .. } => vec!["en".to_owned()],
+        _ => Vec::new(),
     }
 }

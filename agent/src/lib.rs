@@ -4,7 +4,7 @@
 //! - [`cli`]: what can be typed; [`commands`]: what is done about it;
 //! - [`config`]: what the daemon is told, checked and typed;
 //! - [`daemon`]: the composition root: every part constructed in order, in plain sight;
-//! - [`persona`]: who answers; [`tools`]: what they may do;
+//! - [`persona`]: who answers; [`tools`]: what they may do, [`mcp`]: also elsewhere;
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
@@ -25,6 +25,7 @@ pub mod daemon;
 pub mod engines;
 pub mod inventory;
 pub mod logging;
+pub mod mcp;
 pub mod measures;
 pub mod models;
 pub mod persona;

@@ -11,7 +11,12 @@ use voiced_llm::{
     strict::{Findings, Located, Mistake, Mistakes, Table, parse, read_file},
 };
 
-use crate::tools::{Builtin, Order, TransferTarget};
+use voiced_core::turn::Hidden;
+
+use crate::{
+    mcp::Place,
+    tools::{Builtin, Order, TransferTarget},
+};
 
 /// Who answers a call.
 #[derive(Clone, Debug)]
@@ -34,10 +39,25 @@ pub struct Persona {
     pub tools: Vec<Builtin>,
     /// Whom it may transfer callers to.
     pub transfers: Vec<TransferTarget>,
+    /// The personas it may hand callers to.
+    pub hand_off: Vec<String>,
+    /// The MCP servers whose tools it may use.
+    pub servers: Vec<McpServer>,
     /// The orders it can look up.
     pub orders: Vec<Order>,
     /// What answers where no chat model is configured.
     pub script: Option<Arc<Script>>,
+}
+
+/// An MCP server of a persona.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct McpServer {
+    /// For logs.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// Only these tools; empty: all.
+    pub allowed: Vec<String>,
 }
 
 impl Persona {
@@ -150,6 +170,10 @@ fn read(table: &mut Table<'_>, folder: Option<&Path>, findings: &mut Findings<'_
         voice: text(table, "voice", findings),
         language: text(table, "language", findings),
         transfers: transfers(table, findings),
+        hand_off: (table.texts("hand_off", findings).into_iter())
+            .map(|name| name.value)
+            .collect(),
+        servers: servers(table, findings),
         orders: orders(table, findings),
         script: script(table, &called, folder, findings).map(Arc::new),
         tools: tools.iter().map(|tool| tool.value).collect(),
@@ -254,6 +278,69 @@ fn orders(table: &mut Table<'_>, findings: &mut Findings<'_>) -> Vec<Order> {
     orders
 }
 
+fn servers(table: &mut Table<'_>, findings: &mut Findings<'_>) -> Vec<McpServer> {
+    let mut servers: Vec<McpServer> = Vec::new();
+    for mut entry in table.tables("mcp", findings) {
+        let name = entry.required_text("name", findings);
+        let url = entry.text("url", findings);
+        let command = entry.texts("command", findings);
+        let variable = entry.text("token_env", findings);
+        let allowed = entry.texts("tools", findings);
+        if let Some(name) = &name
+            && servers.iter().any(|known| known.name == name.value)
+        {
+            let what = format!("there are two MCP servers `{}`", name.value);
+            findings.note(&name.place, what);
+        }
+        let mut authorization = None;
+        if let Some(variable) = &variable {
+            match std::env::var(&variable.value) {
+                Ok(token) if !token.trim().is_empty() => {
+                    authorization = Some(Hidden::new(token.trim()));
+                }
+                _ => {
+                    let what = format!(
+                        "the environment variable {} is not set or empty: put the token in it",
+                        variable.value
+                    );
+                    findings.note(&variable.place, what);
+                }
+            }
+        }
+        let place = match (url, command.split_first()) {
+            (Some(url), None) => {
+                let known = ["http://", "https://"];
+                if !known.iter().any(|scheme| url.value.starts_with(scheme)) {
+                    findings.note(&url.place, "`mcp.url` must begin with http:// or https://");
+                }
+                Some(Place::Url {
+                    url: url.value,
+                    authorization,
+                    headers: Vec::new(),
+                })
+            }
+            (None, Some((program, arguments))) => Some(Place::Program {
+                program: program.value.clone(),
+                arguments: arguments.iter().map(|text| text.value.clone()).collect(),
+            }),
+            _ => {
+                let what = "an MCP server has either a `url` or a `command`";
+                findings.note(entry.place(), what);
+                None
+            }
+        };
+        entry.finish(findings);
+        if let (Some(name), Some(place)) = (name, place) {
+            servers.push(McpServer {
+                name: name.value,
+                place,
+                allowed: allowed.into_iter().map(|tool| tool.value).collect(),
+            });
+        }
+    }
+    servers
+}
+
 /// A table here, or the name of a file beside this one.
 fn script(
     table: &mut Table<'_>,
@@ -296,12 +383,19 @@ fn check_tools(
         let lacking = match tool.value {
             Builtin::Transfer if persona.transfers.is_empty() => "needs a [[transfer]] target",
             Builtin::LookUpOrder if persona.orders.is_empty() => "needs an [[order]]",
+            Builtin::HandOff if persona.hand_off.is_empty() => {
+                "needs `hand_off`, a list of personas"
+            }
             _ => continue,
         };
         findings.note(&tool.place, format!("`{}` {lacking}", tool.value.name()));
     }
     if !persona.transfers.is_empty() && !persona.tools.contains(&Builtin::Transfer) {
         let what = "there are [[transfer]] targets, but `tools` does not allow `transfer`";
+        findings.note(table.place(), what);
+    }
+    if !persona.hand_off.is_empty() && !persona.tools.contains(&Builtin::HandOff) {
+        let what = "there are personas in `hand_off`, but `tools` does not allow `hand_off`";
         findings.note(table.place(), what);
     }
     let called = persona.script.iter().flat_map(|script| script.tools());

@@ -32,18 +32,21 @@ pub enum Builtin {
     LookUpOrder,
     /// Hands the caller to one of the persona's targets.
     Transfer,
+    /// Lets another persona go on.
+    HandOff,
     /// Ends the call.
     HangUp,
 }
 
 impl Builtin {
     /// All there are.
-    pub const ALL: [Builtin; 6] = [
+    pub const ALL: [Builtin; 7] = [
         Builtin::CurrentTime,
         Builtin::CurrentDate,
         Builtin::Calculate,
         Builtin::LookUpOrder,
         Builtin::Transfer,
+        Builtin::HandOff,
         Builtin::HangUp,
     ];
 
@@ -55,6 +58,7 @@ impl Builtin {
             Builtin::Calculate => "calculate",
             Builtin::LookUpOrder => "look_up_order",
             Builtin::Transfer => "transfer",
+            Builtin::HandOff => "hand_off",
             Builtin::HangUp => "hang_up",
         }
     }
@@ -76,6 +80,9 @@ impl Builtin {
             Builtin::Transfer => {
                 "Hands the caller to a person, once your reply has been spoken. Only when the \
                  caller wants it."
+            }
+            Builtin::HandOff => {
+                "Lets a colleague go on with the caller, once your reply has been spoken. Say who."
             }
             Builtin::HangUp => {
                 "Ends the call, once your reply has been spoken. Say goodbye before."
@@ -117,6 +124,7 @@ struct Kit {
     allowed: Vec<Builtin>,
     zone: Zone,
     transfers: Vec<TransferTarget>,
+    hand_off: Vec<String>,
     orders: Vec<Order>,
 }
 
@@ -127,6 +135,7 @@ impl Builtins {
             allowed: persona.tools.clone(),
             zone,
             transfers: persona.transfers.clone(),
+            hand_off: persona.hand_off.clone(),
             orders: persona.orders.clone(),
         };
         Limited::new(Builtins(Arc::new(kit)))
@@ -210,6 +219,10 @@ impl Kit {
                 let to = json!({"type": "string", "enum": names, "description": about.join("; ")});
                 object(json!({"to": to}), json!(["to"]))
             }
+            Builtin::HandOff => {
+                let to = json!({"type": "string", "enum": self.hand_off});
+                object(json!({"to": to}), json!(["to"]))
+            }
             Builtin::HangUp => object(json!({"reason": {"type": "string"}}), json!([])),
         }
     }
@@ -263,6 +276,21 @@ impl Kit {
                 let target = self.target(&to)?;
                 let effect = ToolEffect::Transfer(target.target.clone());
                 return Ok((json!({"transferring_to": target.name}), effect));
+            }
+            Builtin::HandOff => {
+                let To { to } = arguments(call)?;
+                let known = self
+                    .hand_off
+                    .iter()
+                    .find(|name| name.eq_ignore_ascii_case(to.trim()));
+                let name = known.ok_or_else(|| {
+                    format!(
+                        "there is no '{to}' to go on, only: {}",
+                        self.hand_off.join(", ")
+                    )
+                })?;
+                let effect = ToolEffect::HandOff(name.clone());
+                return Ok((json!({"handing_over_to": name}), effect));
             }
             Builtin::HangUp => {
                 let Why { .. } = arguments(call)?;

@@ -29,7 +29,7 @@ pub use settings::{LimitName, OpenAiError, OpenAiSettings};
 pub use voiced_pipeline::server::{Failure, Secret};
 
 use crate::pieces::joint;
-use assembly::Assembly;
+use assembly::{Assembly, PartOfCall};
 use settings::{Checked, check};
 
 /// Largest answer of a server that does not stream.
@@ -174,6 +174,14 @@ impl OpenAi {
                 }
                 *wrote = true;
                 if row.outputs.send(ReplyPiece::Text(text)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            for part in reading.assembly.take_parts() {
+                *wrote = true;
+                let PartOfCall { id, name, delta } = part;
+                let part = ReplyPiece::ToolArguments { id, name, delta };
+                if row.outputs.send(part).await.is_err() {
                     return Ok(());
                 }
             }

@@ -26,6 +26,7 @@ use crate::{
     lease::EngineClient,
     metrics::names,
     session::{self, Session, SessionParts},
+    tool_servers::ToolServers,
     tools::ToolRunner,
 };
 
@@ -73,6 +74,8 @@ pub struct CallsSettings {
     pub max_calls_per_address: usize,
     /// A call longer than this is ended.
     pub max_call: Duration,
+    /// Reaches the tool servers a client names.
+    pub tool_servers: Arc<dyn ToolServers>,
     /// Shutdown.
     pub drain: Drain,
 }
@@ -170,6 +173,8 @@ impl Calls {
             mind: persona.mind.clone(),
             voice: settings.voice.clone(),
             tools: persona.tools.clone(),
+            tool_servers: settings.tool_servers.clone(),
+            calls: self.clone(),
             activity_detector: (settings.activity_detector)(),
             activity: settings.activity,
             turn_detector: (settings.turn_detector)(),

@@ -30,6 +30,13 @@ pub enum ListenOrder {
     Forget,
     /// How speech is cut from now on.
     SetMode(TurnMode),
+    /// What is speech from now on.
+    SetActivity {
+        /// Probability from which a sound is a voice; `None` is the daemon's own.
+        threshold: Option<f32>,
+        /// How much before the first sound of a turn belongs to it.
+        prefix: Duration,
+    },
     /// How the recogniser hears.
     Tune(HearingOptions),
 }
@@ -57,6 +64,9 @@ pub async fn listen(parts: Listen) {
         window: parts.detector.window(),
         detector: parts.detector,
         activity: SpeechActivity::new(parts.activity),
+        usual: parts.activity,
+        prefix: Duration::ZERO,
+        last_stop: Duration::ZERO,
         ear: feed,
         facts: parts.facts.clone(),
         pending: Vec::new(),
@@ -77,6 +87,12 @@ struct Feeder {
     detector: Box<dyn VoiceActivityDetector>,
     window: usize,
     activity: SpeechActivity,
+    /// What is speech where the client does not say.
+    usual: ActivityPolicy,
+    /// How much before the first sound belongs to a turn.
+    prefix: Duration,
+    /// Where in the caller's audio the speech before ended.
+    last_stop: Duration,
     ear: Feed<Hearing>,
     facts: mpsc::Sender<TurnEvent>,
     /// Samples that do not fill a window yet.
@@ -132,6 +148,11 @@ impl Feeder {
                 self.manual_begun = false;
                 self.forget();
             }
+            ListenOrder::SetActivity { threshold, prefix } => {
+                self.prefix = prefix;
+                let policy = threshold.map_or(self.usual, |start| self.usual.with_start(start));
+                self.activity.set_policy(policy);
+            }
         }
         Ok(())
     }
@@ -174,7 +195,9 @@ impl Feeder {
     }
 
     async fn start(&mut self, onset_before: Duration) -> Result<(), Closed> {
-        let at = self.position().saturating_sub(onset_before);
+        let at = self.position().saturating_sub(onset_before + self.prefix);
+        // What came before was another turn's.
+        let at = at.max(self.last_stop);
         self.tell(TurnEvent::SpeechStarted { at }).await?;
         self.ear.send(Hearing::SpeechStarted).await
     }
@@ -182,6 +205,7 @@ impl Feeder {
     async fn stop(&mut self, silence: Duration) -> Result<(), Closed> {
         self.activity.reset();
         let at = self.position();
+        self.last_stop = at;
         self.tell(TurnEvent::SpeechEnded { at, silence }).await?;
         self.ear.send(Hearing::Finalize).await
     }

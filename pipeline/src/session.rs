@@ -1,6 +1,8 @@
 //! One call. The only owner of its conversation and the only writer of its epoch.
 //!
 //! Invariant: it never awaits a send, so nothing downstream can make it deaf.
+mod beside;
+
 use std::{sync::Arc, time::Duration};
 
 use metrics::{counter, histogram};
@@ -21,13 +23,15 @@ use voiced_core::{
     record::Recorder,
     time::SessionTime,
     turn::{
-        Action, CallEvent, Command, CommandId, EndReason, ReplyOrder, ReplyOutcome, ToolCall,
-        ToolEffect, TurnEvent,
+        Action, AsideEvent, CallEvent, Character, Command, CommandId, EndReason, ReplyOrder,
+        ReplyOutcome, ToolCall, ToolEffect, TurnEvent,
     },
 };
 
+use self::beside::Beside;
 use crate::{
     call::{MicReceiver, end_reason_text},
+    calls::Calls,
     clock::CallClock,
     drain::Drain,
     lease::{EngineClient, Lease},
@@ -35,6 +39,7 @@ use crate::{
     metrics::names,
     speak::{Speak, speak},
     think::{LINES, Think, think},
+    tool_servers::ToolServers,
     tools::{ToolAnswer, ToolRunner},
 };
 
@@ -71,6 +76,10 @@ pub struct SessionParts {
     pub voice: EngineClient<Line, Speech>,
     /// What the model may call.
     pub tools: Arc<dyn ToolRunner>,
+    /// Reaches the tool servers a client names.
+    pub tool_servers: Arc<dyn ToolServers>,
+    /// Knows who else could go on.
+    pub calls: Calls,
     /// Voice activity.
     pub activity_detector: Box<dyn VoiceActivityDetector>,
     /// How activity becomes speech.
@@ -101,7 +110,9 @@ pub struct Session {
     facts: mpsc::Receiver<TurnEvent>,
     stages: JoinSet<()>,
     tools: Arc<dyn ToolRunner>,
-    calls: JoinSet<(Epoch, String, ToolAnswer)>,
+    running: JoinSet<(Epoch, String, ToolAnswer)>,
+    beside: Beside,
+    calls: Calls,
     turn_detector: Box<dyn TurnDetector>,
     drain: Drain,
     max_call: Duration,
@@ -116,6 +127,13 @@ impl Session {
         let (lines_tx, lines) = mpsc::channel(LINES);
         let (epochs, epochs_rx) = watch::channel(parts.conversation.epoch());
         let (listening, listen_orders) = mpsc::channel(LISTEN_ORDERS);
+        let (mind, minds) = watch::channel(parts.mind);
+        let beside = Beside::new(
+            mind,
+            parts.voice.clone(),
+            facts_tx.clone(),
+            parts.tool_servers,
+        );
         let mut stages = JoinSet::new();
         stages.spawn(
             listen(Listen {
@@ -131,7 +149,7 @@ impl Session {
         stages.spawn(
             think(Think {
                 orders,
-                mind: parts.mind,
+                mind: minds,
                 epochs: epochs_rx.clone(),
                 lines: lines_tx,
                 facts: facts_tx.clone(),
@@ -164,7 +182,9 @@ impl Session {
             facts,
             stages,
             tools: parts.tools,
-            calls: JoinSet::new(),
+            running: JoinSet::new(),
+            beside,
+            calls: parts.calls,
             turn_detector: parts.turn_detector,
             drain: parts.drain,
             max_call: parts.max_call,
@@ -185,7 +205,8 @@ impl Session {
             // How far the loudspeaker is, is looked at before every fact.
             Ok(()) = self.played.changed() => TurnEvent::Tick,
             fact = self.facts.recv() => fact.unwrap_or(TurnEvent::CallEnded(EndReason::Failed)),
-            Some(answer) = self.calls.join_next() => returned(answer),
+            Some(answer) = self.running.join_next() => returned(answer),
+            fact = self.beside.next() => fact,
             // A stage ends only when its neighbours are gone or it panicked.
             _ = self.stages.join_next() => TurnEvent::CallEnded(EndReason::Failed),
             () = self.clock.until(self.conversation.deadline()) => TurnEvent::Tick,
@@ -242,6 +263,19 @@ impl Session {
             Action::FinishHearing => self.order_listening(ListenOrder::Finish),
             Action::ForgetHearing => self.order_listening(ListenOrder::Forget),
             Action::SetMode(mode) => self.order_listening(ListenOrder::SetMode(mode)),
+            Action::SetActivity { threshold, prefix } => {
+                self.order_listening(ListenOrder::SetActivity { threshold, prefix });
+            }
+            Action::ConnectTools(server) => self.beside.connect(server),
+            Action::ForgetTools { server } => self.beside.forget(&server),
+            Action::CallServer {
+                epoch,
+                server,
+                call,
+            } => self.beside.call(epoch, &server, call),
+            Action::SwitchPersona(name) => self.switch_persona(now, &name),
+            Action::StartAside(order) => self.beside.start_aside(order),
+            Action::CancelAside(id) => self.beside.cancel_aside(id),
             Action::TuneHearing(options) => self.order_listening(ListenOrder::Tune(options)),
             Action::RunTool { epoch, call } => self.run_tool(epoch, call),
             Action::Tell(event) => self.tell(event),
@@ -263,19 +297,39 @@ impl Session {
         }
     }
 
+    /// Lets another persona go on: its model, its tools, its character.
+    fn switch_persona(&mut self, now: SessionTime, name: &str) {
+        let known = self.calls.personas().iter();
+        let Some(persona) = known.into_iter().find(|persona| persona.name == name) else {
+            tracing::warn!(persona = name, "there is no such persona to hand over to");
+            return;
+        };
+        let character = Character {
+            name: persona.name.clone(),
+            instructions: persona.instructions.clone(),
+            greeting: persona.greeting.clone(),
+            voice: persona.voice.clone(),
+            tools: persona.tools.specs(),
+        };
+        self.tools = persona.tools.clone();
+        let mind = persona.mind.clone();
+        self.beside.mind.send_replace(mind);
+        self.take(now, TurnEvent::PersonaChanged(character));
+    }
+
     fn run_tool(&mut self, epoch: Epoch, call: ToolCall) {
         let id = call.id.clone();
-        if self.calls.len() >= TOOLS {
+        if self.running.len() >= TOOLS {
             let output = "too many tools are running".to_owned();
             let answer = ToolAnswer {
                 output,
                 effect: ToolEffect::None,
             };
-            self.calls.spawn(async move { (epoch, id, answer) });
+            self.running.spawn(async move { (epoch, id, answer) });
             return;
         }
         let answer = self.tools.run(call);
-        self.calls
+        self.running
             .spawn(async move { (epoch, id, answer.await) }.in_current_span());
     }
 
@@ -336,7 +390,11 @@ fn count(event: &CallEvent) {
                 "turn"
             );
         }
-        CallEvent::ReplyEnded { outcome, .. } => {
+        CallEvent::ReplyEnded { outcome, .. }
+        | CallEvent::Aside {
+            event: AsideEvent::Ended { outcome, .. },
+            ..
+        } => {
             let outcome = match outcome {
                 ReplyOutcome::Completed => "completed",
                 ReplyOutcome::CutShort => "cut_short",

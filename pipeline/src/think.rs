@@ -36,8 +36,8 @@ pub enum Spoken {
 pub struct Think {
     /// The reply to make; the latest wins.
     pub orders: watch::Receiver<Option<ReplyOrder>>,
-    /// The chat model.
-    pub mind: EngineClient<Prompt, ReplyPiece>,
+    /// The chat model; the latest counts when a reply begins.
+    pub mind: watch::Receiver<EngineClient<Prompt, ReplyPiece>>,
     /// The epoch now.
     pub epochs: watch::Receiver<Epoch>,
     /// To `speak`.
@@ -93,7 +93,8 @@ async fn make(order: ReplyOrder, parts: &Think) -> Result<(), Gone> {
         ReplySource::Words(words) => Source::Words(Some(words)),
         ReplySource::Model(prompt) => {
             tools.clone_from(&prompt.tools);
-            match ask(&parts.mind, prompt).await {
+            let mind = parts.mind.borrow().clone();
+            match ask(&mind, prompt).await {
                 Ok(lease) => Source::Model(lease),
                 Err(reason) => return fail(parts, order.epoch, reason).await,
             }
@@ -103,6 +104,7 @@ async fn make(order: ReplyOrder, parts: &Think) -> Result<(), Gone> {
         epoch: order.epoch,
         sentences: Sentences::new(order.written_before),
         spoken: order.spoken,
+        goes_on: order.goes_on,
         line: Line {
             voice: order.voice,
             speed: order.speed,
@@ -115,6 +117,15 @@ async fn make(order: ReplyOrder, parts: &Think) -> Result<(), Gone> {
     loop {
         match source.next().await {
             Some(ReplyPiece::Text(text)) => reply.write(text).await?,
+            Some(ReplyPiece::ToolArguments { id, name, delta }) => {
+                let fact = TurnEvent::ToolArguments {
+                    epoch: reply.epoch,
+                    call: id,
+                    name,
+                    delta,
+                };
+                tell(parts, fact).await?;
+            }
             Some(ReplyPiece::ToolCall(call)) => {
                 reply.runners.push(tool_runs(&reply.tools, &call.name));
                 let epoch = reply.epoch;
@@ -129,7 +140,8 @@ async fn make(order: ReplyOrder, parts: &Think) -> Result<(), Gone> {
     }
 }
 
-async fn ask(
+/// Opens a lease and asks.
+pub(crate) async fn ask(
     mind: &EngineClient<Prompt, ReplyPiece>,
     prompt: Prompt,
 ) -> Result<Lease<Prompt, ReplyPiece>, String> {
@@ -148,6 +160,8 @@ struct Writing<'a> {
     epoch: Epoch,
     sentences: Sentences,
     spoken: bool,
+    /// More follows whatever is written now.
+    goes_on: bool,
     /// How lines are said; its text is filled in.
     line: Line,
     tools: Vec<ToolSpec>,
@@ -172,7 +186,7 @@ impl Writing<'_> {
         }
         let epoch = self.epoch;
         tell(self.parts, TurnEvent::ReplyEnded { epoch, end }).await?;
-        if self.spoken && !goes_on(self.runners.iter().copied()) {
+        if self.spoken && !self.goes_on && !goes_on(self.runners.iter().copied()) {
             self.send(Spoken::End(epoch)).await?;
         }
         Ok(())

@@ -12,6 +12,8 @@ use voiced_core::{
     playout::{FRAME, PlayoutFrame},
 };
 
+use crate::openai_realtime::session::NoiseReduction;
+
 /// Samples of 10 ms at `SampleRate::HEARING`, the unit of processing.
 const HEARD: usize = 160;
 /// Samples of 10 ms at `SampleRate::SPEECH`.
@@ -24,10 +26,45 @@ pub struct EdgeSettings {
     /// Removes the agent's own voice coming back from the caller's loudspeaker. About 0.3 MB and
     /// 1.3 % of a core a call (`webrtc_cost` with `VOICED_AEC=1`).
     pub echo_cancellation: bool,
-    /// Attenuates steady noise by about 12 dB.
+    /// Attenuates steady noise.
     pub noise_suppression: bool,
+    /// By how much.
+    pub noise_level: NoiseLevel,
     /// Removes what lies below 80 Hz: hum, handling, wind. Always on beside echo cancellation.
     pub high_pass: bool,
+}
+
+/// How much of a steady noise is taken away. More of it takes more of the voice with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoiseLevel {
+    /// About 6 dB.
+    Low,
+    /// About 12 dB.
+    #[default]
+    Moderate,
+    /// About 18 dB.
+    High,
+    /// About 21 dB.
+    VeryHigh,
+}
+
+impl EdgeSettings {
+    /// These settings with the client's wish about noise in their place.
+    pub fn with_noise(self, wish: NoiseReduction) -> Self {
+        let noise_level = match wish {
+            NoiseReduction::Usual => return self,
+            NoiseReduction::Near => NoiseLevel::Low,
+            NoiseReduction::NearStrong => NoiseLevel::Moderate,
+            NoiseReduction::Far => NoiseLevel::High,
+            NoiseReduction::FarStrong => NoiseLevel::VeryHigh,
+        };
+        Self {
+            noise_suppression: true,
+            high_pass: true,
+            noise_level,
+            ..self
+        }
+    }
 }
 
 /// The processing of one microphone.
@@ -87,7 +124,12 @@ impl Processing {
             high_pass_filter: settings.high_pass.then(HighPassFilter::default),
             echo_canceller: settings.echo_cancellation.then(EchoCanceller::default),
             noise_suppression: settings.noise_suppression.then(|| NoiseSuppression {
-                level: NoiseSuppressionLevel::Moderate,
+                level: match settings.noise_level {
+                    NoiseLevel::Low => NoiseSuppressionLevel::Low,
+                    NoiseLevel::Moderate => NoiseSuppressionLevel::Moderate,
+                    NoiseLevel::High => NoiseSuppressionLevel::High,
+                    NoiseLevel::VeryHigh => NoiseSuppressionLevel::VeryHigh,
+                },
                 ..NoiseSuppression::default()
             }),
             ..Config::default()

@@ -134,10 +134,11 @@ impl Keys {
         }
     }
 
-    /// Makes a secret at Unix second `now` that opens sessions as `session` describes them for
+    /// Makes a secret that begins with `prefix` at Unix second `now` that opens sessions as `session` describes them for
     /// `lifetime`, which lies in [`SECRET_SECONDS`]. Returns it and the second it expires.
     pub fn mint(
         &self,
+        prefix: &str,
         session: Option<Value>,
         lifetime: Duration,
         now: u64,
@@ -146,7 +147,7 @@ impl Keys {
         self.random
             .fill(&mut bytes)
             .expect("the operating system gives random bytes");
-        let value = format!("ek_{}", URL_SAFE_NO_PAD.encode(bytes));
+        let value = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
         let lifetime = lifetime
             .as_secs()
             .clamp(*SECRET_SECONDS.start(), *SECRET_SECONDS.end());
@@ -229,14 +230,14 @@ mod tests {
     fn a_secret_opens_its_session_until_it_expires() {
         let keys = Keys::new(["one"]);
         let session = Some(json!({"type": "realtime"}));
-        let (value, expires_at) = keys.mint(session.clone(), LONG, 1_000).unwrap();
+        let (value, expires_at) = keys.mint("ek_", session.clone(), LONG, 1_000).unwrap();
         assert!(value.starts_with("ek_") && value.len() > 40);
         assert_eq!(expires_at, 1_600);
         assert_eq!(keys.check(Some(&value), 1_599), Ok(Entry::Secret(session)));
         assert_eq!(keys.check(Some(&value), 1_600), Err(NoEntry::Wrong));
         let forged = value.replace("ek_", "ek_A");
         assert_eq!(keys.check(Some(&forged), 1_000), Err(NoEntry::Wrong));
-        let (_, clamped) = keys.mint(None, Duration::from_secs(1), 0).unwrap();
+        let (_, clamped) = keys.mint("ek_", None, Duration::from_secs(1), 0).unwrap();
         assert_eq!(clamped, 10);
     }
 
@@ -244,10 +245,10 @@ mod tests {
     fn secrets_are_bounded_and_expired_ones_make_room() {
         let keys = Keys::new(["one"]);
         for _ in 0..MAX_SECRETS {
-            keys.mint(None, LONG, 0).unwrap();
+            keys.mint("ek_", None, LONG, 0).unwrap();
         }
-        assert_eq!(keys.mint(None, LONG, 599), Err(TooManySecrets));
-        assert!(keys.mint(None, LONG, 600).is_ok());
+        assert_eq!(keys.mint("ek_", None, LONG, 599), Err(TooManySecrets));
+        assert!(keys.mint("ek_", None, LONG, 600).is_ok());
     }
 
     #[test]

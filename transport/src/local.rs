@@ -42,6 +42,7 @@ impl Default for LocalSettings {
                 echo_cancellation: true,
                 noise_suppression: true,
                 high_pass: true,
+                ..EdgeSettings::default()
             },
         }
     }

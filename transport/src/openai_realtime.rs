@@ -13,12 +13,15 @@ pub mod events;
 pub mod fields;
 mod hearing;
 mod items;
+mod open_call;
 mod outcome;
+mod recall;
 mod replies;
+mod reply;
 mod requests;
 mod response_params;
 pub mod session;
-mod sound;
+pub mod sound;
 
 #[cfg(test)]
 mod tests;
@@ -26,17 +29,19 @@ mod tests;
 use serde_json::Value;
 use voiced_core::{
     playout::PlayoutFrame,
-    turn::{CallEvent, Command, CommandId, Settings, ToolRuns},
+    turn::{CallEvent, Command, CommandId, Settings, ToolCall, ToolRuns},
 };
 
+pub use self::captions::Caption;
 use self::{
     asked::Asked,
-    captions::Caption,
     events::{Outbox, ServerEvent, WireError},
     fields::Fields,
     items::Items,
-    replies::{Ending, Reply},
-    session::{Session, SessionDefaults},
+    recall::Recall,
+    replies::Ending,
+    reply::Reply,
+    session::{NoiseReduction, Session, SessionDefaults},
     sound::SoundIn,
 };
 
@@ -52,11 +57,23 @@ pub enum Carrier {
     WebRtc,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionKind {
+    /// Talking with an agent.
+    #[default]
+    Conversation,
+    /// Having speech written down; nobody answers.
+    Transcription,
+}
+
 /// What is fixed when a session begins.
 #[derive(Clone, Debug)]
 pub struct DialectOptions {
     /// How the events travel.
     pub carrier: Carrier,
+    /// What it is for.
+    pub kind: SessionKind,
     /// Random part of every id of this session, e.g. eight hexadecimal digits.
     pub name: String,
     /// Whether unknown keys are refused.
@@ -79,13 +96,18 @@ pub struct Dialect {
     ended: bool,
     items: Items,
     captions: Vec<Caption>,
-    reply: Option<Reply>,
+    reply: Option<(voiced_core::epoch::Epoch, Reply)>,
+    /// Those outside the conversation.
+    asides: Vec<(CommandId, Reply)>,
+    recall: Recall,
     asked: Asked,
     sound_in: SoundIn,
     /// Samples appended since the last commit or clear.
     uncommitted: u64,
     /// Call ids given here.
     named: u64,
+    /// Samples of the caller's that came beside the events.
+    n_beside: u64,
 }
 
 /// What came of one client event. Audio and commands never come together.
@@ -98,6 +120,8 @@ pub struct Received {
     /// What the caller said: 16 kHz, to be followed by later audio. `Command::Commit` and
     /// `Command::Clear` are about the audio received before them.
     pub audio: Vec<f32>,
+    /// What is done to the noise in the caller's sound from now on, where that changed.
+    pub noise: Option<NoiseReduction>,
 }
 
 impl Dialect {
@@ -107,7 +131,7 @@ impl Dialect {
             // A client that asks for more than the protocol has wants to see the caller's words.
             defaults.transcription = Some(defaults.model.clone());
         }
-        let session = Session::new(defaults, &options.name, options.expires_at);
+        let session = Session::new(defaults, options.kind, &options.name, options.expires_at);
         Self {
             carrier: options.carrier,
             strict: options.strict,
@@ -119,10 +143,13 @@ impl Dialect {
             items: Items::default(),
             captions: Vec::new(),
             reply: None,
+            asides: Vec::new(),
+            recall: Recall::default(),
             asked: Asked::default(),
             sound_in: SoundIn::new(session.input_format),
             uncommitted: 0,
             named: 0,
+            n_beside: 0,
             session,
         }
     }
@@ -139,6 +166,21 @@ impl Dialect {
         self.session.to_wire()
     }
 
+    /// What is done to the noise in the caller's sound at the beginning.
+    pub fn noise_reduction(&self) -> NoiseReduction {
+        self.session.noise_reduction()
+    }
+
+    /// What this session's conversation needs from the first moment on, beside what was asked for.
+    pub fn settings(&self) -> Settings {
+        self.session.first_settings()
+    }
+
+    /// The caller's sound that came beside the events, at `SampleRate::HEARING`.
+    pub fn heard_beside(&mut self, n_samples: usize) {
+        self.n_beside += n_samples as u64;
+    }
+
     /// The client can be told things from now on. `session.created` comes first, then what
     /// happened meanwhile.
     pub fn opened(&mut self) -> Vec<String> {
@@ -153,6 +195,17 @@ impl Dialect {
         let mut lines = self.out.take();
         lines.extend(meanwhile);
         lines
+    }
+
+    /// `session.created` for somebody who joins later, or `opened` was for somebody else.
+    pub fn introduction(&mut self) -> String {
+        let waiting = self.out.take();
+        let session = self.session.to_wire();
+        self.out
+            .send(ServerEvent::SessionCreated { session: &session });
+        let line = self.out.take().pop().unwrap_or_default();
+        self.out.put_back(waiting);
+        line
     }
 
     /// Takes one client event.
@@ -212,6 +265,35 @@ impl Dialect {
                 self.reply_started(epoch, item, previous, spoken, overrides);
             }
             CallEvent::ReplyText { epoch, text } => self.reply_text(epoch, &text),
+            CallEvent::ToolArguments {
+                epoch,
+                item,
+                call,
+                name,
+                runs,
+                delta,
+            } => {
+                let call = ToolCall {
+                    id: call,
+                    name,
+                    arguments: String::new(),
+                };
+                self.tool_arguments(epoch, &item, call, runs, &delta);
+            }
+            CallEvent::ServerCalled {
+                epoch,
+                item,
+                server,
+                call,
+                approval,
+                request,
+            } => self.server_called(epoch, &item, server, &call, approval, request),
+            CallEvent::ServerReturned {
+                epoch,
+                item,
+                output,
+            } => self.server_returned(epoch, &item, &output),
+            CallEvent::Aside { id, event } => self.aside(id, event),
             CallEvent::ToolCalled {
                 epoch,
                 item,
@@ -226,7 +308,7 @@ impl Dialect {
                 ..
             } => self.own_tool_returned(epoch, &call, &output),
             CallEvent::Held | CallEvent::Resumed if self.extensions => {
-                let response_id = self.reply.as_ref().map(|reply| reply.id.as_str());
+                let response_id = self.reply.as_ref().map(|(_, reply)| reply.id.as_str());
                 self.out.send(match event {
                     CallEvent::Held => ServerEvent::VoicedHeld { response_id },
                     _ => ServerEvent::VoicedResumed { response_id },

@@ -20,6 +20,7 @@ use voiced_pipeline::call::CallHandle;
 
 use crate::{codec::opus_encoder::OpusSettings, edge::EdgeSettings, openai_realtime::Dialect};
 
+mod beside;
 mod ear;
 mod mouth;
 mod offer;
@@ -27,6 +28,7 @@ mod peer;
 mod port;
 mod stack;
 
+pub use beside::Beside;
 pub use offer::{LONGEST_OFFER, Offer, OfferError};
 
 /// How peers are met.
@@ -81,8 +83,8 @@ struct Inner {
     port: port::Port,
     tasks: TaskTracker,
     closing: CancellationToken,
-    /// How to hang up on each.
-    alive: Mutex<HashMap<String, CancellationToken>>,
+    /// How to hang up on each, and how to follow it.
+    alive: Mutex<HashMap<String, (CancellationToken, beside::Door)>>,
 }
 
 impl Peers {
@@ -128,7 +130,13 @@ impl Peers {
     /// Ends a call by its id. `false` when there is none of that name.
     pub fn hang_up(&self, call_id: &str) -> bool {
         let found = self.0.alive().get(call_id).cloned();
-        found.inspect(CancellationToken::cancel).is_some()
+        found.inspect(|(hang_up, _)| hang_up.cancel()).is_some()
+    }
+
+    /// Follows a call from beside; `None` when there is none of that name.
+    pub async fn follow(&self, call_id: &str) -> Option<Beside> {
+        let found = self.0.alive().get(call_id).cloned();
+        found?.1.join().await
     }
 
     /// How many peers there are, connected or not yet.
@@ -150,7 +158,9 @@ impl Peers {
 }
 
 impl Inner {
-    fn alive(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn alive(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<String, (CancellationToken, beside::Door)>> {
         // Nothing panics while holding it.
         self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,12 +191,13 @@ struct Meeting {
 impl Meeting {
     async fn hold(self, offer: Offer, call: CallHandle, dialect: Dialect) {
         let inner = &self.peers.0;
+        let (door, beside) = beside::Door::new();
         let stack = match stack::Stack::answer(&offer, &inner.settings, &inner.port).await {
             Ok((stack, sdp)) => {
                 let sdp = offer::with_candidates(&sdp, &inner.candidates());
                 inner
                     .alive()
-                    .insert(self.call_id.clone(), self.hang_up.clone());
+                    .insert(self.call_id.clone(), (self.hang_up.clone(), door));
                 // Nobody waits for the answer any more: nobody will come.
                 if self.answer.send(Ok(sdp)).is_err() {
                     self.hang_up.cancel();
@@ -200,7 +211,7 @@ impl Meeting {
             }
         };
         let connection = stack.connection.clone();
-        let peer = peer::Peer::new(stack, offer.opus, call, dialect, &inner.settings);
+        let peer = peer::Peer::new(stack, offer.opus, call, dialect, beside, &inner.settings);
         match peer {
             Ok(mut peer) => {
                 // A bug in one call must not leave its connection open or its name taken.

@@ -5,6 +5,7 @@
 //! waits, except those that are about that audio; and a client that does not read, or is gone, is
 //! disconnected.
 mod audio_in;
+pub mod beside;
 
 #[cfg(test)]
 mod tests;
@@ -17,13 +18,16 @@ use futures::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::sync::mpsc;
-use voiced_core::turn::{CallEvent, Command, CommandId, EndReason};
+use voiced_core::{
+    playout::PlayoutFrame,
+    turn::{CallEvent, Command, CommandId, EndReason},
+};
 use voiced_pipeline::call::{CallHandle, Speaker, end_reason_text};
 
 use self::audio_in::AudioIn;
 use crate::{
     edge::EdgeSettings,
-    openai_realtime::{Dialect, events::WireError},
+    openai_realtime::{Dialect, Received, events::WireError, session::NoiseReduction},
     pacer::{Clock, FarBuffer, Pacer},
 };
 
@@ -68,6 +72,52 @@ impl Default for WebSocketSettings {
     }
 }
 
+/// What is spoken over a socket: client events in, server events out. Pure.
+pub trait Wire: Send {
+    /// The client can be told things from now on.
+    fn opened(&mut self) -> Vec<String>;
+    /// Takes one client event.
+    fn received(&mut self, text: &str) -> Received;
+    /// Answers something that is not an event: a frame that is too long or not text.
+    fn misread(&mut self, error: &WireError) -> Vec<String>;
+    /// Takes what the call tells.
+    fn told(&mut self, event: CallEvent) -> Vec<String>;
+    /// Takes 20 ms that were pulled for the client now.
+    fn played(&mut self, frame: &PlayoutFrame) -> Vec<String> {
+        let _ = frame;
+        Vec::new()
+    }
+    /// What is done to the noise in the caller's sound at the beginning.
+    fn noise_reduction(&self) -> NoiseReduction {
+        NoiseReduction::Usual
+    }
+    /// Whether all was said, so that the connection can be closed.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+impl Wire for Dialect {
+    fn opened(&mut self) -> Vec<String> {
+        Dialect::opened(self)
+    }
+    fn received(&mut self, text: &str) -> Received {
+        Dialect::received(self, text)
+    }
+    fn misread(&mut self, error: &WireError) -> Vec<String> {
+        Dialect::misread(self, error)
+    }
+    fn told(&mut self, event: CallEvent) -> Vec<String> {
+        Dialect::told(self, event)
+    }
+    fn played(&mut self, frame: &PlayoutFrame) -> Vec<String> {
+        Dialect::played(self, frame)
+    }
+    fn noise_reduction(&self) -> NoiseReduction {
+        Dialect::noise_reduction(self)
+    }
+}
+
 /// Why a connection ends, as its close code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Close {
@@ -98,7 +148,7 @@ const TOO_LONG: Close = Close {
 pub async fn serve(
     socket: WebSocket,
     call: CallHandle,
-    dialect: Dialect,
+    dialect: Box<dyn Wire>,
     settings: WebSocketSettings,
 ) {
     let (sink, stream) = socket.split();
@@ -109,7 +159,8 @@ pub async fn serve(
         commands,
         events,
     } = call;
-    let (audio_in, feeder) = audio_in::audio_in(mic, commands.clone(), settings.edge);
+    let edge = settings.edge.with_noise(dialect.noise_reduction());
+    let (audio_in, feeder) = audio_in::audio_in(mic, commands.clone(), edge);
     let clock = Clock::start();
     let carrier = Carrier {
         dialect,
@@ -184,7 +235,7 @@ async fn write(
 }
 
 struct Carrier {
-    dialect: Dialect,
+    dialect: Box<dyn Wire>,
     outgoing: mpsc::Sender<Message>,
     speaker: Speaker,
     far: FarBuffer,
@@ -271,7 +322,11 @@ impl Carrier {
                     self.far.cleared(self.clock.elapsed());
                 }
                 let lines = self.dialect.told(event);
-                self.send_all(lines)
+                self.send_all(lines)?;
+                if self.dialect.is_done() {
+                    return ControlFlow::Break(closed_by(EndReason::CallerLeft));
+                }
+                ControlFlow::Continue(())
             }
         }
     }
@@ -327,6 +382,9 @@ impl Carrier {
         let received = self.dialect.received(text);
         self.send_all(received.replies)?;
         self.audio_in.push(received.audio);
+        if let Some(noise) = received.noise {
+            self.audio_in.clean(self.settings.edge.with_noise(noise));
+        }
         for (id, command) in received.commands {
             // The session never waits, so there is room or the call is over.
             if let Some(command) = self.audio_in.order(id, command)

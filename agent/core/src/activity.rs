@@ -35,6 +35,22 @@ impl Default for ActivityPolicy {
     }
 }
 
+impl ActivityPolicy {
+    /// This policy with speech beginning at `start`; where it stops keeps its proportion.
+    pub fn with_start(self, start: f32) -> Self {
+        let proportion = if self.start > 0.0 {
+            self.stop / self.start
+        } else {
+            0.0
+        };
+        Self {
+            start,
+            stop: start * proportion,
+            ..self
+        }
+    }
+}
+
 /// What changed with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivityChange {
@@ -85,6 +101,11 @@ impl SpeechActivity {
             evidence: Duration::ZERO,
             since: Duration::ZERO,
         }
+    }
+
+    /// Judges by another policy from the next window on.
+    pub fn set_policy(&mut self, policy: ActivityPolicy) {
+        self.policy = policy;
     }
 
     /// Whether somebody speaks.

@@ -13,13 +13,18 @@
 //!   call silent for good;
 //! - a reply that nobody speaks words over, cancels or breaks is said to its end;
 //! - what is remembered of a reply is at most what was heard of it.
+mod asides;
+mod calling;
 mod commands;
 mod hearing;
 mod opening;
 mod overlap;
+mod prompting;
 mod reply;
 mod replying;
+mod servers;
 mod turns;
+mod waiting;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -30,8 +35,10 @@ use crate::{
     time::SessionTime,
     turn::{Action, CallEvent, EndReason, ItemId, ReplyOptions, ReplyOutcome, TurnEvent, TurnMode},
 };
+use asides::Asides;
 use hearing::Hearing;
 use reply::Reply;
+use servers::Servers;
 
 pub use opening::Opening;
 pub use reply::{goes_on, tool_runs};
@@ -83,6 +90,10 @@ pub struct Conversation {
     queued: Option<ReplyOptions>,
     /// When the reply, if any, has failed unless it makes progress.
     reply_by: SessionTime,
+    /// When a slow tool is bridged by a few words.
+    filler_at: Option<SessionTime>,
+    asides: Asides,
+    servers: Servers,
     is_held: bool,
     /// When the final words of the last committed turn came, for the next reply's times.
     last_final: Option<SessionTime>,
@@ -106,6 +117,9 @@ impl Conversation {
             reply: None,
             queued: None,
             reply_by: SessionTime::default(),
+            filler_at: None,
+            asides: Asides::default(),
+            servers: Servers::default(),
             is_held: false,
             last_final: None,
             history: History::default(),
@@ -117,6 +131,9 @@ impl Conversation {
         };
         let mode = conversation.settings.policy.mode.clone();
         conversation.actions.push_back(Action::SetMode(mode));
+        conversation.set_activity();
+        let servers = std::mem::take(&mut conversation.settings.tool_servers);
+        conversation.connect_tools(servers);
         let hearing = conversation.settings.hearing.clone();
         if hearing != HearingOptions::default() {
             conversation.actions.push_back(Action::TuneHearing(hearing));
@@ -147,7 +164,27 @@ impl Conversation {
             }
 
             (_, E::ReplyText { epoch, text }) => self.on_reply_text(now, epoch, text),
+            (
+                _,
+                E::ToolArguments {
+                    epoch,
+                    call,
+                    name,
+                    delta,
+                },
+            ) => self.on_tool_arguments(now, epoch, call, name, delta),
             (_, E::ToolCalled { epoch, call }) => self.on_tool_called(now, epoch, call),
+            (_, E::ToolsListed { server, tools }) => self.on_tools_listed(server, tools),
+            (
+                _,
+                E::ServerReturned {
+                    epoch,
+                    call,
+                    output,
+                },
+            ) => self.on_server_returned(now, epoch, &call, output),
+            (_, E::PersonaChanged(character)) => self.on_persona_changed(now, character),
+            (_, E::Aside { id, event }) => self.on_aside(id, event),
             (_, E::ReplyEnded { epoch, end }) => self.on_reply_ended(now, epoch, end),
             (
                 _,
@@ -209,7 +246,8 @@ impl Conversation {
             Phase::Ended => return None,
         };
         let commit = self.commit.as_ref().map(|commit| commit.by);
-        phase.into_iter().chain(commit).min()
+        let others = commit.into_iter().chain(self.filler_at);
+        phase.into_iter().chain(others).min()
     }
 
     /// The epoch now.
@@ -248,6 +286,9 @@ impl Conversation {
         if let Some(options) = self.queued.take() {
             return self.start_reply(now, now, options);
         }
+        if !self.hearing.is_loud && self.start_approved(now) {
+            return;
+        }
         if self.hearing.is_loud && self.is_automatic() {
             self.announce();
             self.phase = Phase::UserSpeaking {
@@ -276,13 +317,12 @@ impl Conversation {
                 self.settle_commit(now);
                 continue;
             }
+            if self.filler_at.is_some_and(|at| at <= now) {
+                self.bridge(now);
+                continue;
+            }
             match self.phase {
-                Phase::Listening { .. } => {
-                    self.phase = Phase::Listening { remind_at: None };
-                    self.n_reminders += 1;
-                    let reminder = self.settings.reminder.clone();
-                    self.start_words(now, reminder);
-                }
+                Phase::Listening { .. } => self.break_silence(now),
                 Phase::UserSpeaking { .. } => {
                     // Endless speech: have the words said so far, and go on listening after.
                     self.hearing.expect_final();
@@ -331,6 +371,7 @@ impl Conversation {
     fn end_call(&mut self, reason: EndReason) {
         self.queued = None;
         self.stop_reply(ReplyOutcome::Interrupted);
+        self.end_asides();
         self.phase = Phase::Ended;
         self.commit = None;
         self.tell(CallEvent::Ended { reason });

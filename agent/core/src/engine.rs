@@ -138,6 +138,39 @@ pub struct Prompt {
     pub tool_choice: ToolChoice,
     /// Most tokens it may write; `None` is the model's own limit.
     pub max_tokens: Option<u32>,
+    /// Whether it may call several tools at once; `None` leaves it to the model.
+    pub parallel_calls: Option<bool>,
+    /// How hard it is to think; `None` leaves it to the model.
+    pub effort: Option<Effort>,
+}
+
+/// How hard a model that reasons is to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Effort {
+    Minimal,
+    Low,
+    Medium,
+    High,
+    ExtraHigh,
+}
+
+impl Effort {
+    /// The words of chat APIs, in order.
+    pub const WORDS: [&str; 5] = ["minimal", "low", "medium", "high", "xhigh"];
+
+    /// The effort of that word.
+    pub fn named(word: &str) -> Option<Effort> {
+        use Effort::{ExtraHigh, High, Low, Medium, Minimal};
+        let all = [Minimal, Low, Medium, High, ExtraHigh];
+        let at = Effort::WORDS.iter().position(|known| *known == word)?;
+        Some(all[at])
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Effort::WORDS[self as usize]
+    }
 }
 
 /// Whether a model may, must or must not call tools.
@@ -159,6 +192,15 @@ pub enum ToolChoice {
 pub enum ReplyPiece {
     /// More text, to be appended as it is.
     Text(String),
+    /// More of a call that is being written; optional. `ToolCall` follows with the same id.
+    ToolArguments {
+        /// `ToolCall::id`.
+        id: String,
+        /// The tool's name, whole from the first part on.
+        name: String,
+        /// To be appended to the arguments.
+        delta: String,
+    },
     /// A complete call: name and whole arguments.
     ToolCall(ToolCall),
     /// The reply is complete.

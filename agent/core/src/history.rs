@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{
     audio::SampleRate,
-    turn::{ItemId, Message, Place, Role, ToolCall},
+    turn::{Image, ItemId, Message, Place, Role, ToolCall, Truncation},
 };
 
 /// Characters a voice says in a second, for the part of a line whose timing is not known yet.
@@ -97,6 +97,19 @@ pub struct Item {
     pub content: Content,
 }
 
+impl Item {
+    /// How much of a prompt it takes, in bytes; a picture about as much as a paragraph.
+    fn size(&self) -> usize {
+        const IMAGE: usize = 2_000;
+        match &self.content {
+            Content::Message { text, images, .. } => text.len() + IMAGE * images.len(),
+            Content::Call(call) => call.arguments.len(),
+            Content::Answer { output, .. } => output.len(),
+            Content::Note => 0,
+        }
+    }
+}
+
 /// What an item is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -108,7 +121,11 @@ pub enum Content {
         text: String,
         /// For what the agent spoke: where its words lie in its audio.
         spoken: Option<Ledger>,
+        /// What the caller showed beside it.
+        images: Vec<Image>,
     },
+    /// Something between the client and the daemon, which no model is told.
+    Note,
     /// A call the agent made.
     Call(ToolCall),
     /// Its answer.
@@ -118,6 +135,25 @@ pub enum Content {
         /// What the model is told.
         output: String,
     },
+}
+
+impl Content {
+    /// What a message is as an item.
+    pub fn of(message: &Message) -> Content {
+        match (&message.answers, message.tool_calls.first()) {
+            (Some(call), _) => Content::Answer {
+                call: call.clone(),
+                output: message.text.clone(),
+            },
+            (None, Some(call)) => Content::Call(call.clone()),
+            (None, None) => Content::Message {
+                role: message.role,
+                text: message.text.clone(),
+                spoken: None,
+                images: message.images.clone(),
+            },
+        }
+    }
 }
 
 /// Why an item could not be changed.
@@ -135,6 +171,8 @@ pub enum HistoryError {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     items: Vec<Item>,
+    /// The oldest item the model is still given, where items are left out many at once.
+    kept_from: Option<ItemId>,
 }
 
 impl History {
@@ -172,6 +210,13 @@ impl History {
         Ok(at
             .checked_sub(1)
             .map(|before| self.items[before].id.clone()))
+    }
+
+    /// Puts other content under a name; ignored when there is no item of that name.
+    pub fn replace(&mut self, id: &ItemId, content: Content) {
+        if let Some(at) = self.position(id) {
+            self.items[at].content = content;
+        }
     }
 
     /// Removes an item.
@@ -216,6 +261,33 @@ impl History {
             .unwrap_or("")
     }
 
+    /// Whether more was said than fits into `chars`.
+    pub fn outgrows(&self, chars: usize) -> bool {
+        self.items.iter().map(Item::size).sum::<usize>() > chars
+    }
+
+    /// With `Truncation::Ratio`: leaves out the oldest items, many at once, when what is left
+    /// outgrows the room, so that the beginning of prompts stays the same for long.
+    pub fn make_room(&mut self, truncation: Truncation, chars: usize) {
+        let Truncation::Ratio { keep, .. } = truncation else {
+            self.kept_from = None;
+            return;
+        };
+        let kept = self.kept_from.as_ref().and_then(|id| self.position(id));
+        let from = kept.unwrap_or(0);
+        let size: usize = self.items[from..].iter().map(Item::size).sum();
+        if chars < size {
+            let room = (chars as f32 * keep.clamp(0.0, 1.0)) as usize;
+            let first = self.first_that_fits(room);
+            self.kept_from = self.items.get(first).map(|item| item.id.clone());
+        }
+    }
+
+    /// What the item of that name is.
+    pub fn of_item(&self, id: &ItemId) -> Option<&Content> {
+        Some(&self.items[self.position(id)?].content)
+    }
+
     /// What the model is given: instructions first, then as many of the newest items as fit into
     /// `chars`. Neighbouring messages of the caller are one, as chat templates demand; a call
     /// without an answer gets one that says so; empty messages are left out.
@@ -224,7 +296,9 @@ impl History {
         if !instructions.is_empty() {
             messages.push(Message::new(Role::System, instructions));
         }
-        for item in &self.items[self.first_that_fits(chars)..] {
+        let kept = self.kept_from.as_ref().and_then(|id| self.position(id));
+        let first = kept.unwrap_or(0).max(self.first_that_fits(chars));
+        for item in &self.items[first..] {
             self.append(&mut messages, item);
         }
         messages
@@ -232,13 +306,21 @@ impl History {
 
     fn append(&self, messages: &mut Vec<Message>, item: &Item) {
         match &item.content {
-            Content::Message { text, .. } if text.trim().is_empty() => (),
-            Content::Message { role, text, .. } => match messages.last_mut() {
+            Content::Note => (),
+            Content::Message { text, images, .. }
+                if text.trim().is_empty() && images.is_empty() => {}
+            Content::Message {
+                role, text, images, ..
+            } => match messages.last_mut() {
                 Some(last) if last.role == Role::User && *role == Role::User => {
                     last.text.push(' ');
                     last.text.push_str(text);
+                    last.images.extend(images.iter().cloned());
                 }
-                _ => messages.push(Message::new(*role, text.trim())),
+                _ => messages.push(Message {
+                    images: images.clone(),
+                    ..Message::new(*role, text.trim())
+                }),
             },
             Content::Call(call) => {
                 match messages.last_mut() {
@@ -278,11 +360,7 @@ impl History {
         let mut left = chars;
         let mut first = self.items.len();
         for (at, item) in self.items.iter().enumerate().rev() {
-            let size = match &item.content {
-                Content::Message { text, .. } => text.len(),
-                Content::Call(call) => call.arguments.len(),
-                Content::Answer { output, .. } => output.len(),
-            };
+            let size = item.size();
             if left < size && first < self.items.len() {
                 break;
             }

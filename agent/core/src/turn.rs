@@ -1,7 +1,9 @@
 //! The vocabulary of a conversation: facts in, orders out, and what the caller is told.
 //! Facts are past tense, orders are imperative; both sets are closed.
+mod aside;
 mod command;
 mod policy;
+mod servers;
 mod told;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -11,8 +13,10 @@ use crate::{
     epoch::Epoch,
 };
 
-pub use command::{Command, CommandId, Place, Refusal, ReplyOptions, Settings};
+pub use aside::{AsideEvent, AsideOrder};
+pub use command::{Command, CommandId, Input, Place, Refusal, ReplyOptions, Settings, Truncation};
 pub use policy::{TurnMode, TurnPolicy};
+pub use servers::{Approval, Hidden, ServerCallError, ToolServer};
 pub use told::{CallEvent, EndReason, ReplyOutcome, TurnTimes};
 
 /// Names one item of a conversation. Unique within the call; carriers show it as it is.
@@ -55,6 +59,17 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// For `Role::Tool`: the call this answers.
     pub answers: Option<String>,
+    /// Pictures the caller showed, for models that see.
+    pub images: Vec<Image>,
+}
+
+/// A picture as the caller gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// A `data:` address with the whole picture in it.
+    pub url: Arc<str>,
+    /// How closely it is to be looked at: `auto`, `low` or `high`.
+    pub detail: &'static str,
 }
 
 impl Message {
@@ -65,6 +80,7 @@ impl Message {
             text: text.into(),
             tool_calls: Vec::new(),
             answers: None,
+            images: Vec::new(),
         }
     }
 }
@@ -89,6 +105,12 @@ pub enum ToolRuns {
     Here,
     /// The client; the reply ends with the call.
     AtClient,
+    /// A tool server the client named; shown to it, and carried out by this daemon. With
+    /// `approval` the client is asked first and the reply ends with the question.
+    AtServer {
+        /// Whether the client must allow each call.
+        approval: bool,
+    },
 }
 
 /// A call the model made.
@@ -112,6 +134,23 @@ pub enum ToolEffect {
     HangUp,
     /// Hand the caller to somebody else once the reply has been heard.
     Transfer(String),
+    /// Let the persona of this name go on once the reply has been heard.
+    HandOff(String),
+}
+
+/// Who speaks from now on, after a hand-off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Character {
+    /// The persona's name.
+    pub name: String,
+    /// What the model is told it is.
+    pub instructions: String,
+    /// Said first.
+    pub greeting: Option<String>,
+    /// The voice's name.
+    pub voice: Option<String>,
+    /// What it may call here, in place of what the one before might.
+    pub tools: Vec<ToolSpec>,
 }
 
 /// Facts, with the time they became known.
@@ -145,6 +184,17 @@ pub enum TurnEvent {
         epoch: Epoch,
         /// To be appended.
         text: String,
+    },
+    /// The model is writing a call: more of its arguments. `ToolCalled` follows with all of them.
+    ToolArguments {
+        /// Which reply.
+        epoch: Epoch,
+        /// `ToolCall::id`.
+        call: String,
+        /// The tool's name, whole from the first part on.
+        name: String,
+        /// To be appended.
+        delta: String,
     },
     /// The model called a tool.
     ToolCalled {
@@ -194,6 +244,31 @@ pub enum TurnEvent {
         /// What else it did.
         effect: ToolEffect,
     },
+    /// A tool server answered the question for its tools, or did not.
+    ToolsListed {
+        /// `ToolServer::label`.
+        server: String,
+        /// Its tools, or why there are none.
+        tools: Result<Vec<ToolSpec>, String>,
+    },
+    /// A tool server answered a call.
+    ServerReturned {
+        /// Which reply.
+        epoch: Epoch,
+        /// `ToolCall::id`.
+        call: String,
+        /// What it said, or why it failed.
+        output: Result<String, ServerCallError>,
+    },
+    /// Another persona goes on.
+    PersonaChanged(Character),
+    /// Something happened to a reply outside the conversation.
+    Aside {
+        /// The command that asked for it.
+        id: CommandId,
+        /// What.
+        event: AsideEvent,
+    },
     /// A stage could not do its part of a reply.
     EngineFailed {
         /// Which reply.
@@ -228,6 +303,13 @@ pub enum Action {
     ForgetHearing,
     /// How `listen` cuts speech from now on.
     SetMode(TurnMode),
+    /// What `listen` takes for speech from now on.
+    SetActivity {
+        /// Probability from which a sound is a voice; `None` is the daemon's own.
+        threshold: Option<f32>,
+        /// How much before the first sound of a turn belongs to it.
+        prefix: Duration,
+    },
     /// How the recogniser hears from now on.
     TuneHearing(HearingOptions),
     /// Start a reply, or its next leg after tools returned. All older output is stale.
@@ -248,6 +330,28 @@ pub enum Action {
         /// The call.
         call: ToolCall,
     },
+    /// Ask a tool server for its tools; answer with `ToolsListed`.
+    ConnectTools(ToolServer),
+    /// Forget a tool server.
+    ForgetTools {
+        /// `ToolServer::label`.
+        server: String,
+    },
+    /// Have a tool server carry out a call; answer with `ServerReturned`.
+    CallServer {
+        /// Which reply.
+        epoch: Epoch,
+        /// `ToolServer::label`.
+        server: String,
+        /// The call, by the server's own name of the tool.
+        call: ToolCall,
+    },
+    /// Let the persona of this name go on; answer with `PersonaChanged`.
+    SwitchPersona(String),
+    /// Make a reply outside the conversation; answer with `Aside`.
+    StartAside(AsideOrder),
+    /// Stop it.
+    CancelAside(CommandId),
     /// Tell the caller's side.
     Tell(CallEvent),
     /// The call is over.
@@ -261,6 +365,8 @@ pub struct ReplyOrder {
     pub epoch: Epoch,
     /// Zero, then one more after each round of tools. Same epoch: what was said goes on sounding.
     pub leg: u32,
+    /// Whether more follows whatever is written now: words to bridge a wait.
+    pub goes_on: bool,
     /// Bytes already written in earlier legs.
     pub written_before: usize,
     /// What to say or to ask the model.

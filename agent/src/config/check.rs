@@ -118,6 +118,7 @@ fn listen(
         max_body: raw.max_body_kib as usize * 1024,
         request_within: Duration::from_millis(raw.request_within_ms.into()),
         strict: raw.strict,
+        tool_server_hosts: raw.tool_server_hosts.clone(),
     }
 }
 
@@ -251,6 +252,7 @@ fn mind(raw: &raw::Mind, environment: &Environment, needs: Needs, findings: &mut
     Mind {
         rows: raw.rows as usize,
         engine,
+        images: raw.engine == "openai" && raw.openai.images,
     }
 }
 
@@ -354,6 +356,8 @@ fn turns(raw: &raw::Turns, findings: &mut Findings) -> TurnPolicy {
         speech_at_most: Duration::from_secs(raw.speech_at_most_s.into()),
         reply_within: Duration::from_secs(raw.reply_within_s.into()),
         idle: (raw.idle_s > 0).then(|| Duration::from_secs(raw.idle_s.into())),
+        filler_after: ms(raw.filler_after_ms),
+        ..TurnPolicy::default()
     }
 }
 

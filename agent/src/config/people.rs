@@ -63,6 +63,17 @@ pub(super) fn checked(
             findings.note_at("personas.directory", message);
         }
     }
+    for persona in &all {
+        for wanted in &persona.hand_off {
+            if !all.iter().any(|known| known.name == *wanted) || *wanted == persona.name {
+                let message = format!(
+                    "the persona '{}' hands over to '{wanted}', which is no other persona",
+                    persona.name
+                );
+                findings.note_at("personas.directory", message);
+            }
+        }
+    }
     if let Some(default) = raw.personas.default.as_deref().filter(|_| !all.is_empty()) {
         match all.iter().position(|persona| persona.name == default) {
             Some(at) => all[..=at].rotate_right(1),

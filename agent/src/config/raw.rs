@@ -82,7 +82,11 @@ section! {
         /// A connection that has not sent a whole request head by then is closed.
         request_within_ms: u32 = 10_000, Kind::Whole(100, 120_000);
         /// Whether keys in a client's events that the protocol does not have are refused.
-        strict: bool = false, Kind::Flag;
+        strict: bool = true, Kind::Flag;
+        /// Hosts of MCP servers that clients may name for their sessions, e.g.
+        /// "tools.example.com", "*.example.com" for every one below, "*" for every one at all.
+        /// Empty allows none: a client could otherwise have the daemon reach what only it can.
+        tool_server_hosts: Vec<String> = Vec::new(), Kind::Texts;
     }
 }
 
@@ -148,6 +152,8 @@ section! {
 section! {
     /// An OpenAI-compatible chat server.
     MindOpenai at "mind.openai" {
+        /// Whether its model takes pictures; else a client's are refused.
+        images: bool = false, Kind::Flag;
         /// Its address up to and including the version.
         base_url: String = "http://127.0.0.1:11434/v1".into(), Kind::Text;
         /// The model it is asked for.
@@ -229,6 +235,8 @@ section! {
         reply_within_s: u32 = 20, Kind::Whole(1, 120);
         /// When nobody says anything for this long after a reply, the agent asks; 0 never does.
         idle_s: u32 = 0, Kind::Whole(0, 3_600);
+        /// A tool that takes longer than this is bridged by a few words.
+        filler_after_ms: u32 = 1_500, Kind::Whole(200, 60_000);
         sub activity: TurnsActivity;
     }
 }

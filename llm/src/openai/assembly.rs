@@ -27,6 +27,16 @@ struct PartCall {
     id: String,
     name: String,
     arguments: String,
+    /// Bytes of the arguments that were given out by [`Assembly::take_parts`].
+    told: usize,
+}
+
+/// More of a call that is being written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PartOfCall {
+    pub id: String,
+    pub name: String,
+    pub delta: String,
 }
 
 /// How a reply said that it is over.
@@ -115,6 +125,24 @@ impl Assembly {
         Ok(String::new())
     }
 
+    /// What was written of calls since the last time. Calls that their server gives no id are
+    /// only given whole.
+    pub fn take_parts(&mut self) -> Vec<PartOfCall> {
+        let named = |call: &&mut PartCall| {
+            !call.id.is_empty() && !call.name.is_empty() && call.told < call.arguments.len()
+        };
+        let parts = self.calls.iter_mut().filter(named).map(|call| {
+            let delta = call.arguments[call.told..].to_owned();
+            call.told = call.arguments.len();
+            PartOfCall {
+                id: call.id.clone(),
+                name: call.name.clone(),
+                delta,
+            }
+        });
+        parts.collect()
+    }
+
     /// The calls, complete, in order; they are given once.
     pub fn take_calls(&mut self) -> Vec<ToolCall> {
         let calls = std::mem::take(&mut self.calls);
@@ -174,7 +202,9 @@ impl Assembly {
         match function.and_then(|function| function.get("arguments")) {
             Some(Value::String(part)) => call.arguments.push_str(part),
             // Whole at once, not as text.
-            Some(object @ Value::Object(_)) => call.arguments = object.to_string(),
+            Some(object @ Value::Object(_)) if call.told == 0 => {
+                call.arguments = object.to_string();
+            }
             _ => {}
         }
         if call.arguments.len() > LONGEST_ARGUMENTS {
@@ -288,6 +318,34 @@ mod tests {
             json!({"index": 0, "id": "a", "function": {"name": "x", "arguments": "}"}}),
         ];
         assert_eq!(calls(&again), [named("a", "x", "{}")]);
+    }
+
+    #[test]
+    fn calls_are_given_out_while_they_are_written() {
+        let mut assembly = Assembly::default();
+        let mut push = |delta: Value| {
+            let chunk = json!({"choices": [{"delta": {"tool_calls": [delta]}}]});
+            assembly.push(&chunk).unwrap();
+            let parts = assembly.take_parts().into_iter();
+            parts.map(|part| part.delta).collect::<Vec<_>>().concat()
+        };
+        assert_eq!(
+            push(json!({"index": 0, "id": "a", "function": {"name": "x"}})),
+            ""
+        );
+        assert_eq!(
+            push(json!({"index": 0, "function": {"arguments": "{\"n\""}})),
+            "{\"n\""
+        );
+        assert_eq!(
+            push(json!({"index": 0, "function": {"arguments": ":1}"}})),
+            ":1}"
+        );
+        assert_eq!(
+            push(json!({"index": 1, "function": {"name": "y", "arguments": "{}"}})),
+            ""
+        );
+        assert_eq!(assembly.take_calls().len(), 2);
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub(super) fn body(settings: &OpenAiSettings, prompt: &Prompt) -> Value {
             ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
         };
         body.insert("tool_choice".into(), choice);
+        if let Some(parallel) = prompt.parallel_calls {
+            body.insert("parallel_tool_calls".into(), json!(parallel));
+        }
+    }
+    if let Some(effort) = prompt.effort {
+        body.insert("reasoning_effort".into(), json!(effort.word()));
     }
     for (key, value) in &settings.extra {
         body.insert(key.clone(), value.clone());
@@ -77,11 +83,12 @@ fn messages(messages: &[Message]) -> Value {
                 last_role = Some(Role::Tool);
                 continue;
             }
-            _ if message.text.is_empty() => continue,
+            _ if message.text.is_empty() && message.images.is_empty() => continue,
             _ => {}
         }
         // Templates of several open models refuse two messages of one speaker in a row.
         if last_role == Some(message.role)
+            && message.images.is_empty()
             && let Some(Value::String(content)) =
                 written.last_mut().and_then(|last| last.get_mut("content"))
         {
@@ -95,9 +102,22 @@ fn messages(messages: &[Message]) -> Value {
             Role::User => "user",
             Role::Assistant | Role::Tool => "assistant",
         };
-        written.push(json!({"role": role, "content": message.text}));
+        written.push(json!({"role": role, "content": content(message)}));
     }
     Value::Array(written)
+}
+
+/// Text alone as text, which every server takes; with pictures as parts.
+fn content(message: &Message) -> Value {
+    if message.images.is_empty() {
+        return json!(message.text);
+    }
+    let text = Some(&message.text).filter(|text| !text.is_empty());
+    let text = text.map(|text| json!({"type": "text", "text": text}));
+    let images = message.images.iter().map(|image| {
+        json!({"type": "image_url", "image_url": {"url": &*image.url, "detail": image.detail}})
+    });
+    text.into_iter().chain(images).collect()
 }
 
 fn calls(message: &Message) -> Value {
@@ -125,7 +145,10 @@ fn answer_to(call: &ToolCall, later: &[Message]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voiced_core::turn::{ToolRuns, ToolSpec};
+    use voiced_core::{
+        engine::Effort,
+        turn::{Image, ToolRuns, ToolSpec},
+    };
 
     fn call(id: &str) -> ToolCall {
         ToolCall {
@@ -188,6 +211,36 @@ mod tests {
             asked["tools"][0]["function"]["parameters"]["type"],
             "object"
         );
+    }
+
+    #[test]
+    fn pictures_and_what_the_client_wants_of_the_model_reach_the_body() {
+        let prompt = Prompt {
+            messages: vec![
+                Message::new(Role::User, "Look:"),
+                Message {
+                    images: vec![Image {
+                        url: "data:image/png;base64,AA==".into(),
+                        detail: "high",
+                    }],
+                    ..Message::new(Role::User, "a cat")
+                },
+            ],
+            parallel_calls: Some(false),
+            effort: Some(Effort::Low),
+            ..Prompt::default()
+        };
+        let asked = body(&OpenAiSettings::new("https://a.example", "m"), &prompt);
+        assert_eq!(
+            asked["messages"][1]["content"],
+            json!([
+                {"type": "text", "text": "a cat"},
+                {"type": "image_url",
+                 "image_url": {"url": "data:image/png;base64,AA==", "detail": "high"}},
+            ])
+        );
+        assert_eq!(asked["reasoning_effort"], "low");
+        assert_eq!(asked.get("parallel_tool_calls"), None, "there are no tools");
     }
 
     #[test]

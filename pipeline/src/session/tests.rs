@@ -1,6 +1,8 @@
 //! A whole call in paused time. Engines are tasks, not threads: the paused clock jumps ahead when
 //! every task is idle and cannot see a thread that is still working.
 #![allow(clippy::unwrap_used)]
+mod beside;
+
 use std::sync::Mutex;
 
 use tokio::time::{Instant, interval};
@@ -8,7 +10,7 @@ use voiced_core::{
     audio::{AudioFrame, SampleRate},
     engine::{ReplyEnd, SpeechProbability},
     playout::FRAME,
-    turn::{Settings, ToolRuns, ToolSpec, TurnMode, TurnPolicy},
+    turn::{ServerCallError, Settings, ToolRuns, ToolServer, ToolSpec, TurnMode, TurnPolicy},
 };
 
 use super::*;
@@ -17,6 +19,7 @@ use crate::{
     calls::{Calls, CallsSettings, Persona},
     lease::Row,
     remote::serve_by_tasks,
+    tool_servers::{Connected, ConnectedServer, ServerFuture},
     tools::{NoTools, ToolFuture},
 };
 
@@ -71,8 +74,18 @@ async fn write(mut row: Row<Prompt, ReplyPiece>, freed: Arc<Mutex<Vec<u128>>>, b
     if asked.contains("tool") && prompt.messages.iter().all(|m| m.answers.is_none()) {
         let call = ToolCall {
             id: "c1".into(),
-            name: "clock".into(),
-            arguments: "{}".into(),
+            name: if asked.contains("echo") {
+                "echo"
+            } else {
+                "clock"
+            }
+            .into(),
+            arguments: if asked.contains("hand") {
+                "other"
+            } else {
+                "{}"
+            }
+            .into(),
         };
         let _ = row.outputs.send(ReplyPiece::ToolCall(call)).await;
         let _ = row.outputs.send(ReplyPiece::End(ReplyEnd::default())).await;
@@ -122,13 +135,47 @@ impl ToolRunner for Clock {
             runs: ToolRuns::Here,
         }]
     }
-    fn run(&self, _: ToolCall) -> ToolFuture {
-        Box::pin(async {
+    fn run(&self, call: ToolCall) -> ToolFuture {
+        Box::pin(async move {
             ToolAnswer {
                 output: "noon".into(),
-                effect: ToolEffect::None,
+                effect: match call.arguments.as_str() {
+                    "{}" => ToolEffect::None,
+                    name => ToolEffect::HandOff(name.into()),
+                },
             }
         })
+    }
+}
+
+/// A server with one tool, which answers with its arguments.
+struct Servers;
+
+impl ToolServers for Servers {
+    fn connect(&self, server: ToolServer) -> ServerFuture<Result<Connected, String>> {
+        Box::pin(async move {
+            if server.url.contains("nowhere") {
+                return Err("nobody is there".into());
+            }
+            let tool = ToolSpec {
+                name: "echo".into(),
+                description: String::new(),
+                parameters: "{}".into(),
+                runs: ToolRuns::Here,
+            };
+            Ok(Connected {
+                tools: vec![tool],
+                server: Arc::new(Echo),
+            })
+        })
+    }
+}
+
+struct Echo;
+
+impl ConnectedServer for Echo {
+    fn call(&self, call: ToolCall) -> ServerFuture<Result<String, ServerCallError>> {
+        Box::pin(async move { Ok(call.arguments) })
     }
 }
 
@@ -141,8 +188,8 @@ fn desk(max_calls: usize) -> (Calls, Drain, Arc<Mutex<Vec<u128>>>) {
         let freed = freed.clone();
         serve_by_tasks(8, move |row| write(row, freed.clone(), began))
     };
-    let persona = |tools: Arc<dyn ToolRunner>| Persona {
-        name: "test".into(),
+    let persona = |name: &str, tools: Arc<dyn ToolRunner>| Persona {
+        name: name.into(),
         instructions: "Be brief.".into(),
         greeting: Some("Hello there, caller.".into()),
         voice: None,
@@ -152,7 +199,10 @@ fn desk(max_calls: usize) -> (Calls, Drain, Arc<Mutex<Vec<u128>>>) {
     let calls = Calls::new(CallsSettings {
         ear: serve_by_tasks(max_calls, hear),
         voice: serve_by_tasks(8, sing),
-        personas: vec![persona(Arc::new(Clock)), persona(Arc::new(NoTools))],
+        personas: vec![
+            persona("test", Arc::new(Clock)),
+            persona("other", Arc::new(NoTools)),
+        ],
         activity_detector: Arc::new(|| Box::new(Loudness)),
         activity: ActivityPolicy::default(),
         turn_detector: Arc::new(|| Box::new(Sure)),
@@ -164,6 +214,7 @@ fn desk(max_calls: usize) -> (Calls, Drain, Arc<Mutex<Vec<u128>>>) {
         max_calls,
         max_calls_per_address: 1,
         max_call: Duration::from_secs(600),
+        tool_servers: Arc::new(Servers),
         drain: drain.clone(),
     });
     (calls, drain, freed)

@@ -10,17 +10,19 @@ use axum::{
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde_json::Value;
-use voiced_core::turn::Settings;
 use voiced_pipeline::call::CallRequest;
 
 use super::{Doors, PeerAddress, Refusal};
 use crate::{
     keys::{Entry, unix_now},
-    openai_realtime::{Carrier, Dialect, DialectOptions, session::SessionDefaults},
+    openai_realtime::{Carrier, Dialect, DialectOptions, SessionKind, session::SessionDefaults},
 };
 
 /// How browsers, which cannot set headers on a WebSocket, give their token.
 const TOKEN_PROTOCOL: &str = "openai-insecure-api-key.";
+
+/// How the secrets of Mistral's clients begin.
+pub(super) const MISTRAL_SECRET: &str = "rt_";
 
 /// What may be asked for in the query of a session.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +39,21 @@ pub(crate) struct Query {
     pub intent: Option<String>,
     /// Joining a session from outside.
     pub call_id: Option<String>,
+}
+
+impl Query {
+    /// Whether nothing was asked for.
+    pub fn is_bare(&self) -> bool {
+        let asked = [
+            &self.model,
+            &self.persona,
+            &self.voiced,
+            &self.greet,
+            &self.intent,
+            &self.call_id,
+        ];
+        asked.iter().all(|asked| asked.is_none())
+    }
 }
 
 /// Lets a request in by its token, or not.
@@ -57,7 +74,12 @@ fn token(headers: &HeaderMap) -> Option<&str> {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .find_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL))
+            .find_map(|protocol| {
+                let protocol = protocol.trim();
+                let token = protocol.strip_prefix(TOKEN_PROTOCOL);
+                // Mistral's clients offer the secret as it is.
+                token.or_else(|| protocol.starts_with(MISTRAL_SECRET).then_some(protocol))
+            })
     })
 }
 
@@ -77,24 +99,17 @@ pub(super) fn prepare(
     session: Option<&Value>,
     address: Option<PeerAddress>,
 ) -> Result<Prepared, Refusal> {
-    if let Some(intent) = query.intent.as_deref().filter(|i| *i != "conversation") {
-        let intent: String = intent.chars().take(64).collect();
-        let message = format!("Sessions with the intent '{intent}' are not served here.");
-        return Err(Refusal::bad_request("invalid_value", message).about("intent"));
-    }
-    if query.call_id.is_some() {
-        let message = "Joining a call from outside is not served here.";
-        return Err(Refusal::bad_request("invalid_value", message).about("call_id"));
-    }
     let bound = match entry {
         Entry::Secret(session) => session.as_ref(),
         Entry::Key => None,
     };
+    let kind = kind_of(query, [session, bound])?;
     let extensions = is_on(query.voiced.as_deref()).unwrap_or(false);
     let name = name();
     let mut dialect = Dialect::new(
         DialectOptions {
             carrier,
+            kind,
             name: name.clone(),
             strict: doors.strict,
             extensions,
@@ -102,9 +117,9 @@ pub(super) fn prepare(
         },
         defaults(doors, query, [session, bound]),
     );
-    let mut settings = Settings::default();
+    let mut settings = dialect.settings();
     for object in [bound, session].into_iter().flatten() {
-        settings = over(dialect.configured(object)?, settings);
+        settings = dialect.configured(object)?.over(settings);
     }
     let request = CallRequest {
         carrier: match carrier {
@@ -114,10 +129,44 @@ pub(super) fn prepare(
         address: address.map(|PeerAddress(address)| address.ip()),
         persona: query.persona.clone(),
         settings,
-        greet: is_on(query.greet.as_deref()).unwrap_or(extensions),
+        greet: kind == SessionKind::Conversation
+            && is_on(query.greet.as_deref()).unwrap_or(extensions),
         name,
     };
     Ok(Prepared { dialect, request })
+}
+
+/// What a session is for: as its objects say, as the query says, a conversation otherwise.
+fn kind_of<'v>(
+    query: &Query,
+    sessions: impl IntoIterator<Item = Option<&'v Value>>,
+) -> Result<SessionKind, Refusal> {
+    let asked = match query.intent.as_deref() {
+        None => None,
+        Some("conversation" | "realtime") => Some(SessionKind::Conversation),
+        Some("transcription") => Some(SessionKind::Transcription),
+        Some(intent) => {
+            let intent: String = intent.chars().take(64).collect();
+            let message = format!(
+                "Invalid value: '{intent}'. Supported values are: 'conversation' and \
+                 'transcription'."
+            );
+            return Err(Refusal::bad_request("invalid_value", message).about("intent"));
+        }
+    };
+    let mut sessions = sessions.into_iter().flatten();
+    let given = sessions.find_map(|session| match session["type"].as_str() {
+        Some("transcription") => Some(SessionKind::Transcription),
+        Some("realtime") => Some(SessionKind::Conversation),
+        _ => None,
+    });
+    match (asked, given) {
+        (Some(asked), Some(given)) if asked != given => {
+            let message = "The session that was given is of another kind than the intent.";
+            Err(Refusal::bad_request("invalid_value", message).about("intent"))
+        }
+        (asked, given) => Ok(given.or(asked).unwrap_or_default()),
+    }
 }
 
 fn is_on(value: Option<&str>) -> Option<bool> {
@@ -154,21 +203,6 @@ pub(super) fn defaults<'v>(
         defaults.model = model.chars().take(128).collect();
     }
     defaults
-}
-
-/// `later` where it says something, `earlier` elsewhere.
-fn over(later: Settings, earlier: Settings) -> Settings {
-    Settings {
-        policy: later.policy.or(earlier.policy),
-        instructions: later.instructions.or(earlier.instructions),
-        client_tools: later.client_tools.or(earlier.client_tools),
-        tool_choice: later.tool_choice.or(earlier.tool_choice),
-        voice: later.voice.or(earlier.voice),
-        speed: later.speed.or(earlier.speed),
-        spoken: later.spoken.or(earlier.spoken),
-        max_tokens: later.max_tokens.or(earlier.max_tokens),
-        hearing: later.hearing.or(earlier.hearing),
-    }
 }
 
 /// The whole body, if it is short enough and comes in time.

@@ -24,6 +24,8 @@ pub enum Kind {
     Commit,
     /// `response.create`.
     Respond,
+    /// An item that answers an approval request.
+    Approve,
     /// `response.cancel`.
     Cancel,
     /// Nothing that could fail, or that the client would want to know of.
@@ -140,6 +142,24 @@ fn refusal_error(kind: &Kind, refusal: Refusal) -> Option<WireError> {
             "item_create_duplicate_item_id",
             "Error adding item: an item with this id already exists.",
             Some("item.id"),
+        ),
+        (Refusal::NoSuchInput(at), _) => {
+            return Some(WireError::new(
+                "invalid_value",
+                "Error creating response: there is no item with this id.",
+                Some(format!("response.input[{at}].id")),
+            ));
+        }
+        (Refusal::NoSuchRequest, _) => (
+            "invalid_value",
+            "Error adding item: no approval with this approval_request_id is waited for.",
+            Some("item.approval_request_id"),
+        ),
+        (Refusal::TooManyAsides, _) => (
+            "rate_limit_exceeded",
+            "Too many responses outside the conversation are being made; wait until one is \
+             finished.",
+            None,
         ),
         (Refusal::NotSpoken, _) => (
             "unsupported_content_type",

@@ -23,6 +23,11 @@ impl Caption {
         }
     }
 
+    /// Whether nothing was sent yet.
+    pub fn is_fresh(&self) -> bool {
+        self.sent.is_empty()
+    }
+
     /// A new partial: what may be sent of it, if anything. That is what two successive partials
     /// agree on, less the last word, which may still grow.
     pub fn partial(&mut self, text: &str) -> Option<String> {

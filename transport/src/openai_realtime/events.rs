@@ -28,6 +28,12 @@ pub enum ServerEvent<'a> {
         item_id: &'a str,
         previous_item_id: Option<&'a str>,
     },
+    #[serde(rename = "input_audio_buffer.timeout_triggered")]
+    TimeoutTriggered {
+        audio_start_ms: u64,
+        audio_end_ms: u64,
+        item_id: &'a str,
+    },
     #[serde(rename = "input_audio_buffer.cleared")]
     InputCleared {},
     #[serde(rename = "conversation.item.input_audio_transcription.delta")]
@@ -42,7 +48,35 @@ pub enum ServerEvent<'a> {
         content_index: u32,
         transcript: &'a str,
         usage: TranscriptionUsage,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprobs: Option<Vec<LogProb>>,
     },
+    #[serde(rename = "mcp_list_tools.in_progress")]
+    McpListInProgress { item_id: &'a str },
+    #[serde(rename = "mcp_list_tools.completed")]
+    McpListCompleted { item_id: &'a str },
+    #[serde(rename = "mcp_list_tools.failed")]
+    McpListFailed { item_id: &'a str },
+    #[serde(rename = "response.mcp_call_arguments.delta")]
+    McpArgumentsDelta {
+        response_id: &'a str,
+        item_id: &'a str,
+        output_index: u32,
+        delta: &'a str,
+    },
+    #[serde(rename = "response.mcp_call_arguments.done")]
+    McpArgumentsDone {
+        response_id: &'a str,
+        item_id: &'a str,
+        output_index: u32,
+        arguments: &'a str,
+    },
+    #[serde(rename = "response.mcp_call.in_progress")]
+    McpCallInProgress { item_id: &'a str, output_index: u32 },
+    #[serde(rename = "response.mcp_call.completed")]
+    McpCallCompleted { item_id: &'a str, output_index: u32 },
+    #[serde(rename = "response.mcp_call.failed")]
+    McpCallFailed { item_id: &'a str, output_index: u32 },
 
     #[serde(rename = "conversation.item.added")]
     ItemAdded {
@@ -194,6 +228,8 @@ pub enum ServerEvent<'a> {
     },
     #[serde(rename = "voiced.transfer.requested")]
     VoicedTransfer { target: &'a str },
+    #[serde(rename = "voiced.persona.changed")]
+    VoicedPersona { persona: &'a str },
     #[serde(rename = "voiced.call.ended")]
     VoicedCallEnded { reason: &'a str },
 }
@@ -225,6 +261,17 @@ pub enum Part<'a> {
         /// What it says.
         text: &'a str,
     },
+}
+
+/// How sure the recogniser was of a word.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogProb {
+    /// The word.
+    pub token: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of the probability.
+    pub logprob: f64,
 }
 
 /// What a transcription cost: how much audio was heard.
@@ -343,6 +390,12 @@ impl Outbox {
                 event_id,
             },
         });
+    }
+
+    /// Puts lines back that were taken and are still to be sent first.
+    pub fn put_back(&mut self, mut lines: Vec<String>) {
+        lines.append(&mut self.lines);
+        self.lines = lines;
     }
 
     /// How many events are waiting.

@@ -55,6 +55,16 @@ impl<'v> Fields<'v> {
         }
     }
 
+    /// Every key with its value, as written.
+    pub fn entries(&self) -> impl Iterator<Item = (&'v str, &'v Value)> {
+        self.map.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The whole object as it was written.
+    pub fn shown(&self) -> Value {
+        Value::Object(self.map.clone())
+    }
+
     /// The value as written, null included; `None` when the key is absent.
     pub fn raw(&self, key: &str) -> Option<&'v Value> {
         self.map.get(key)

@@ -2,13 +2,21 @@
 //! the end of the call.
 use std::time::Duration;
 
-use voiced_core::turn::{CallEvent, CommandId, EndReason, ItemId, Message, Refusal, TurnTimes};
+use voiced_core::{
+    audio::SampleRate,
+    engine::{HeardWord, ReplyEnd},
+    turn::{
+        AsideEvent, CallEvent, CommandId, EndReason, ItemId, Message, Refusal, ReplyOutcome,
+        ToolSpec, TurnTimes,
+    },
+};
 
 use super::{
     Carrier, Dialect,
     captions::Caption,
-    events::{ServerEvent, TranscriptionUsage, WireError},
+    events::{LogProb, ServerEvent, TranscriptionUsage, WireError},
     items,
+    recall::Recall,
 };
 
 /// Items whose words are still awaited: one being spoken, one being finished, and room.
@@ -18,12 +26,14 @@ impl Dialect {
     pub(super) fn heard(&mut self, event: CallEvent) {
         match event {
             CallEvent::SpeechStarted { item, at } if !self.session.is_manual() => {
+                self.recall.started(&item, at);
                 self.out.send(ServerEvent::SpeechStarted {
                     audio_start_ms: millis(at),
                     item_id: &item.0,
                 });
             }
             CallEvent::SpeechStopped { item, at } if !self.session.is_manual() => {
+                self.recall.stopped(at);
                 self.out.send(ServerEvent::SpeechStopped {
                     audio_end_ms: millis(at),
                     item_id: &item.0,
@@ -32,8 +42,50 @@ impl Dialect {
             CallEvent::Partial { item, text } => self.partial(item, &text),
             CallEvent::Committed { item, previous } => self.committed(&item, previous.as_ref()),
             CallEvent::UserSaid {
-                item, text, audio, ..
-            } => self.user_said(&item, &text, audio),
+                item,
+                text,
+                audio,
+                words,
+            } => self.user_said(&item, &text, audio, &words),
+            CallEvent::IdleTimeout { item, idle } => self.timed_out(&item, idle),
+            CallEvent::ToolsAsked { item, server } => {
+                let wire = items::tool_list(&item, &server, &[]);
+                let previous = self.items.append(&item, wire.clone());
+                self.out
+                    .send(ServerEvent::McpListInProgress { item_id: &item.0 });
+                self.out.send(ServerEvent::ItemAdded {
+                    previous_item_id: previous.as_deref(),
+                    item: &wire,
+                });
+            }
+            CallEvent::ToolsListed {
+                item,
+                server,
+                tools,
+            } => self.tools_listed(&item, &server, tools.as_deref().ok()),
+            CallEvent::Approved {
+                item,
+                previous,
+                request,
+                approve,
+                reason,
+            } => {
+                let wire = items::approval_response(&item, &request, approve, reason.as_deref());
+                let previous = self.items.insert(&item, previous.as_ref(), wire.clone());
+                self.show_item(previous.as_deref(), &wire);
+            }
+            CallEvent::HandedOff { persona, voice } => {
+                if let Some(voice) = voice {
+                    self.session.set_voice(&voice);
+                    self.out.send(ServerEvent::SessionUpdated {
+                        session: &self.session.to_wire(),
+                    });
+                }
+                if self.extensions {
+                    self.out
+                        .send(ServerEvent::VoicedPersona { persona: &persona });
+                }
+            }
             CallEvent::Discarded { item } => {
                 self.captions.retain(|caption| caption.item != item);
                 if self.extensions {
@@ -48,11 +100,13 @@ impl Dialect {
             } => self.item_added(&item, previous.as_ref(), &message),
             CallEvent::ItemDeleted { item } => {
                 self.items.remove(&item);
+                self.recall.forget(&item);
                 self.out.send(ServerEvent::ItemDeleted { item_id: &item.0 });
             }
             CallEvent::ItemTruncated { item, audio_end } => self.truncated(&item, audio_end),
             CallEvent::InputCleared => {
                 self.uncommitted = 0;
+                self.recall.cleared();
                 self.out.send(ServerEvent::InputCleared {});
             }
             CallEvent::Refused { id, refusal } => self.refused(id, refusal),
@@ -92,8 +146,34 @@ impl Dialect {
         }
     }
 
+    /// The idle timeout fired: the silent stretch becomes an item.
+    fn timed_out(&mut self, item: &ItemId, idle: Duration) {
+        let beside = SampleRate::HEARING.duration_of(self.n_beside);
+        let end = self.recall.position().max(beside);
+        self.out.send(ServerEvent::TimeoutTriggered {
+            audio_start_ms: millis(end.saturating_sub(idle)),
+            audio_end_ms: millis(end),
+            item_id: &item.0,
+        });
+    }
+
+    fn tools_listed(&mut self, item: &ItemId, server: &str, tools: Option<&[ToolSpec]>) {
+        let wire = items::tool_list(item, server, tools.unwrap_or_default());
+        self.items.replace(item, wire.clone());
+        let item_id = &*item.0;
+        self.out.send(match tools {
+            Some(_) => ServerEvent::McpListCompleted { item_id },
+            None => ServerEvent::McpListFailed { item_id },
+        });
+        self.out.send(ServerEvent::ItemDone {
+            previous_item_id: self.items.before(item).as_deref(),
+            item: &wire,
+        });
+    }
+
     fn committed(&mut self, item: &ItemId, previous: Option<&ItemId>) {
         self.uncommitted = 0;
+        self.recall.committed(item);
         let wire = items::spoken_by_user(item);
         let previous = self.items.insert(item, previous, wire.clone());
         let previous_item_id = previous.as_deref();
@@ -115,7 +195,7 @@ impl Dialect {
         });
     }
 
-    fn user_said(&mut self, item: &ItemId, text: &str, audio: Duration) {
+    fn user_said(&mut self, item: &ItemId, text: &str, audio: Duration, words: &[HeardWord]) {
         self.items.set_transcript(item, text);
         let known = self.captions.iter().position(|c| &c.item == item);
         let caption = known.map(|at| self.captions.remove(at));
@@ -140,6 +220,8 @@ impl Dialect {
             usage: TranscriptionUsage {
                 seconds: audio.as_secs_f64(),
             },
+            logprobs: (self.session.wants_logprobs() && !words.is_empty())
+                .then(|| words.iter().map(logprob).collect()),
         });
     }
 
@@ -151,7 +233,7 @@ impl Dialect {
 
     fn truncated(&mut self, item: &ItemId, audio_end: Duration) {
         match &mut self.reply {
-            Some(reply) if &reply.item == item => reply.cut = Some(audio_end),
+            Some((_, reply)) if &reply.item == item => reply.cut = Some(audio_end),
             _ => self.item_truncated(item, audio_end),
         }
     }
@@ -159,6 +241,7 @@ impl Dialect {
     /// Tells that an item was cut, where the client is to know.
     pub(super) fn item_truncated(&mut self, item: &ItemId, at: Duration) {
         let asked = self.asked.truncation_of(item);
+        self.recall.cut(item, at);
         // Over a WebSocket the client holds the audio and measures itself what was heard of it.
         let told = asked || self.carrier == Carrier::WebRtc;
         if asked {
@@ -194,6 +277,14 @@ impl Dialect {
 
     fn call_ended(&mut self, reason: EndReason) {
         self.abandon_reply();
+        let asides: Vec<CommandId> = self.asides.iter().map(|(id, _)| *id).collect();
+        for id in asides {
+            let event = AsideEvent::Ended {
+                outcome: ReplyOutcome::Cancelled,
+                end: ReplyEnd::default(),
+            };
+            self.aside(id, event);
+        }
         let error = match reason {
             EndReason::TooLong => Some(WireError::new(
                 "session_expired",
@@ -220,7 +311,17 @@ impl Dialect {
         }
         self.ended = true;
         self.items = items::Items::default();
+        self.recall = Recall::default();
         debug_assert!(self.reply.is_none(), "every reply is closed by now");
+    }
+}
+
+fn logprob(word: &HeardWord) -> LogProb {
+    LogProb {
+        token: word.text.clone(),
+        bytes: word.text.clone().into_bytes(),
+        // The smallest probability that is told, so that the logarithm is a number.
+        logprob: f64::from(word.confidence.clamp(1e-6, 1.0)).ln(),
     }
 }
 

@@ -1,15 +1,17 @@
 //! Conversation items: as the wire writes them, as the conversation takes them, and the list the
 //! client has been shown.
-use std::{collections::HashMap, collections::VecDeque};
+use std::{collections::HashMap, collections::VecDeque, sync::Arc};
 
 use serde_json::{Value, json};
-use voiced_core::turn::{ItemId, Message, Place, Role, ToolCall};
+use voiced_core::turn::{Image, Input, ItemId, Message, Place, Role, ToolCall, ToolSpec};
 
 use super::{events::WireError, fields::Fields};
 
 /// Longest text of one item or of the instructions, in bytes: far above any prompt, far below what
 /// would hurt.
 pub const MAX_TEXT: usize = 1024 * 1024;
+/// Most pictures in one item.
+const MAX_IMAGES: usize = 16;
 /// Longest id a client may give an item.
 const MAX_ID: usize = 128;
 /// How many items are kept to be retrieved; the oldest go first.
@@ -151,14 +153,97 @@ pub fn added(id: &ItemId, message: &Message) -> Value {
             None => ("assistant", "output_text"),
         },
     };
+    let text = json!({"type": part, "text": message.text});
+    let text = Some(text).filter(|_| message.images.is_empty() || !message.text.is_empty());
+    let images = message.images.iter().map(
+        |image| json!({"type": "input_image", "image_url": &*image.url, "detail": image.detail}),
+    );
     json!({
         "id": &*id.0, "object": "realtime.item", "type": "message", "role": role,
-        "status": "completed", "content": [{"type": part, "text": message.text}],
+        "status": "completed", "content": text.into_iter().chain(images).collect::<Vec<_>>(),
     })
 }
 
+/// The tools of a tool server, as an item.
+pub fn tool_list(id: &ItemId, server: &str, tools: &[ToolSpec]) -> Value {
+    let tools = tools.iter().map(|tool| {
+        json!({
+            "name": tool.name,
+            "description": tool.description,
+            "input_schema": serde_json::from_str::<Value>(&tool.parameters)
+                .unwrap_or_else(|_| json!({})),
+        })
+    });
+    json!({
+        "id": &*id.0, "type": "mcp_list_tools", "server_label": server,
+        "tools": tools.collect::<Vec<_>>(),
+    })
+}
+
+/// The question whether a tool server's tool may be called.
+pub fn approval_request(id: &ItemId, server: &str, call: &ToolCall) -> Value {
+    json!({
+        "id": &*id.0, "type": "mcp_approval_request", "server_label": server,
+        "name": call.name, "arguments": call.arguments,
+    })
+}
+
+/// Its answer.
+pub fn approval_response(
+    id: &ItemId,
+    request: &ItemId,
+    approve: bool,
+    reason: Option<&str>,
+) -> Value {
+    let mut item = json!({
+        "id": &*id.0, "type": "mcp_approval_response", "approval_request_id": &*request.0,
+        "approve": approve,
+    });
+    if let Some(reason) = reason {
+        item["reason"] = json!(reason);
+    }
+    item
+}
+
+/// An item of the client's, read.
+pub enum Given {
+    /// Something said, called or answered.
+    Message(Message),
+    /// The answer to the question whether a tool server's tool may be called.
+    Approval {
+        /// The question's item.
+        request: ItemId,
+        /// Whether it may.
+        approve: bool,
+        /// Why not.
+        reason: Option<String>,
+    },
+}
+
+/// Reads one of a response's own inputs.
+pub fn read_input(item: &Fields<'_>, limits: Takes) -> Result<Input, WireError> {
+    if item.string("type")? == Some("item_reference") {
+        item.only(&["id", "object", "type"])?;
+        return Ok(Input::Item(ItemId::from(item.required_string("id")?)));
+    }
+    match read_item(item, limits)?.1 {
+        Given::Message(message) => Ok(Input::Message(message)),
+        Given::Approval { .. } => Err(item.invalid(
+            "type",
+            "An approval belongs to the conversation; create it as an item.",
+        )),
+    }
+}
+
+/// What the model behind a session can take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Takes {
+    /// Pictures.
+    pub images: bool,
+}
+
 /// Reads the `item` of a `conversation.item.create`: its id, if given, and what it says.
-pub fn read_item(item: &Fields<'_>) -> Result<(Option<ItemId>, Message), WireError> {
+pub fn read_item(item: &Fields<'_>, takes: Takes) -> Result<(Option<ItemId>, Given), WireError> {
     let id = match item.string("id")? {
         None => None,
         Some(id) if id.is_empty() || id.len() > MAX_ID => {
@@ -168,9 +253,40 @@ pub fn read_item(item: &Fields<'_>) -> Result<(Option<ItemId>, Message), WireErr
     };
     item.word("object", &["realtime.item"])?;
     item.word("status", &["completed", "incomplete", "in_progress"])?;
-    let kinds = ["message", "function_call", "function_call_output"];
-    item.required_string("type")?;
+    let kinds = [
+        "message",
+        "function_call",
+        "function_call_output",
+        "mcp_approval_response",
+    ];
+    let kind = item.required_string("type")?;
+    if let "mcp_list_tools" | "mcp_call" | "mcp_approval_request" = kind {
+        let message = format!("Items of type '{kind}' are made by the server only.");
+        return Err(item.invalid("type", message));
+    }
     let message = match item.word("type", &kinds)? {
+        Some("mcp_approval_response") => {
+            item.only(&[
+                "id",
+                "object",
+                "type",
+                "approval_request_id",
+                "approve",
+                "reason",
+            ])?;
+            let Some(approve) = item.boolean("approve")? else {
+                return Err(item.missing("approve"));
+            };
+            let given = Given::Approval {
+                request: ItemId::from(item.required_string("approval_request_id")?),
+                approve,
+                reason: match item.string("reason")? {
+                    Some(reason) => Some(short(item, "reason", reason)?),
+                    None => None,
+                },
+            };
+            return Ok((id, given));
+        }
         Some("function_call") => {
             item.only(&[
                 "id",
@@ -203,13 +319,13 @@ pub fn read_item(item: &Fields<'_>) -> Result<(Option<ItemId>, Message), WireErr
         }
         _ => {
             item.only(&["id", "object", "type", "status", "role", "content"])?;
-            read_message(item)?
+            read_message(item, takes)?
         }
     };
-    Ok((id, message))
+    Ok((id, Given::Message(message)))
 }
 
-fn read_message(item: &Fields<'_>) -> Result<Message, WireError> {
+fn read_message(item: &Fields<'_>, takes: Takes) -> Result<Message, WireError> {
     item.required_string("role")?;
     let role = match item.word("role", &["system", "user", "assistant"])? {
         Some("system") => Role::System,
@@ -220,14 +336,53 @@ fn read_message(item: &Fields<'_>) -> Result<Message, WireError> {
         return Err(item.missing("content"));
     };
     let mut text = String::new();
+    let mut images = Vec::new();
     for part in &parts {
+        if role == Role::User && part.string("type")? == Some("input_image") {
+            images.push(read_image(part, takes)?);
+            continue;
+        }
         let words = read_part(role, part)?;
         if !text.is_empty() && !words.is_empty() {
             text.push('\n');
         }
         text.push_str(&words);
     }
-    Ok(Message::new(role, short(item, "content", &text)?))
+    if images.len() > MAX_IMAGES {
+        let message = format!("At most {MAX_IMAGES} images can be in one item.");
+        return Err(item.invalid("content", message));
+    }
+    Ok(Message {
+        images,
+        ..Message::new(role, short(item, "content", &text)?)
+    })
+}
+
+/// A picture, whole, in the item itself: nothing is fetched from anywhere.
+fn read_image(part: &Fields<'_>, takes: Takes) -> Result<Image, WireError> {
+    part.only(&["type", "image_url", "detail"])?;
+    let url = part.required_string("image_url")?;
+    if !takes.images {
+        return Err(part.invalid(
+            "type",
+            "The model behind this session does not take images; send text or audio.",
+        ));
+    }
+    let kinds = ["data:image/png;base64,", "data:image/jpeg;base64,"];
+    if !kinds.iter().any(|kind| url.starts_with(kind)) {
+        return Err(part.invalid(
+            "image_url",
+            "Expected a data URI of a PNG or JPEG image in base64.",
+        ));
+    }
+    let detail = match part.word("detail", &["auto", "low", "high"])? {
+        Some("low") => "low",
+        _ => "high",
+    };
+    Ok(Image {
+        url: Arc::from(url),
+        detail,
+    })
 }
 
 fn read_part(role: Role, part: &Fields<'_>) -> Result<String, WireError> {
@@ -253,14 +408,12 @@ fn read_part(role: Role, part: &Fields<'_>) -> Result<String, WireError> {
                 )),
             }
         }
-        (Role::User, "input_image") => Err(part.invalid(
-            "type",
-            "Images are not understood here; send text or audio.",
-        )),
         (Role::Assistant, _) => {
             Err(part.unsupported("type", kind, &["output_text", "output_audio"]))
         }
-        (Role::User, _) => Err(part.unsupported("type", kind, &["input_text", "input_audio"])),
+        (Role::User, _) => {
+            Err(part.unsupported("type", kind, &["input_text", "input_audio", "input_image"]))
+        }
         _ => Err(part.unsupported("type", kind, &["input_text"])),
     }
 }

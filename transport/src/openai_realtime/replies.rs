@@ -1,48 +1,22 @@
-//! A reply as the wire's response: opened with its first words, filled by deltas, closed once.
-//! Guarantees that every part that was added is done, and nothing follows `response.done`.
-use std::{collections::BTreeMap, time::Duration};
-
-use serde_json::{Value, json};
+//! What the call tells of its replies, as the wire's responses: the one of the conversation, and
+//! those outside of it. Nothing follows a response's `response.done`.
+use serde_json::Value;
 use voiced_core::{
     engine::ReplyEnd,
     epoch::Epoch,
     playout::PlayoutFrame,
-    turn::{ItemId, ReplyOutcome, ToolCall},
+    turn::{AsideEvent, CommandId, ItemId, ReplyOutcome, ServerCallError, ToolCall, ToolRuns},
 };
 
 use super::{
     Carrier, Dialect,
     asked::Overrides,
-    events::{Part, Place, ServerEvent},
+    events::ServerEvent,
     items,
+    open_call::OpenCall,
     outcome::{is_whole, outcome_word, status, usage},
-    session::{max_tokens_to_wire, modality},
-    sound::SoundOut,
+    reply::Reply,
 };
-
-/// The reply being made, and the settings it was begun with: later changes are for the next one.
-pub(super) struct Reply {
-    pub epoch: Epoch,
-    pub id: String,
-    pub item: ItemId,
-    previous: Option<ItemId>,
-    spoken: bool,
-    overrides: Overrides,
-    voice: String,
-    /// Position of the message in the response, once it has words.
-    message: Option<u32>,
-    text: String,
-    /// Finished items by position.
-    done: BTreeMap<u32, Value>,
-    next_index: u32,
-    sound: SoundOut,
-    /// The first audio has left.
-    sounding: bool,
-    /// All of the audio has left.
-    sounded: bool,
-    /// The item was cut while the reply was open; told once it is closed.
-    pub cut: Option<Duration>,
-}
 
 /// How a reply ended, as `CallEvent::ReplyEnded` has it.
 pub(super) struct Ending {
@@ -52,44 +26,53 @@ pub(super) struct Ending {
     pub end: ReplyEnd,
 }
 
-impl Reply {
-    fn at(&self, output_index: u32) -> Place<'_> {
-        Place {
-            response_id: &self.id,
-            item_id: &self.item.0,
-            output_index,
-            content_index: 0,
-        }
-    }
-
-    fn to_wire(&self, conversation: &str, status: &str, details: &Value, usage: &Value) -> Value {
-        json!({
-            "object": "realtime.response",
-            "id": self.id,
-            "status": status,
-            "status_details": details,
-            "output": self.done.values().collect::<Vec<_>>(),
-            "conversation_id": conversation,
-            "output_modalities": [modality(self.spoken)],
-            "max_output_tokens": max_tokens_to_wire(self.overrides.max_tokens),
-            "audio": {"output": {
-                "format": self.overrides.format.to_wire(),
-                "voice": self.voice,
-            }},
-            "metadata": self.overrides.metadata,
-            "usage": usage,
-        })
-    }
-}
-
 impl Dialect {
     /// The response id of a reply; known before and after the reply is open.
     pub(super) fn response_id(&self, epoch: Epoch) -> String {
         format!("resp_{}_{}", self.name, epoch.0)
     }
 
+    /// The response id of a reply outside the conversation.
+    pub(super) fn aside_id(&self, id: CommandId) -> String {
+        format!("resp_{}_x{}", self.name, id.0)
+    }
+
     fn conversation_id(&self) -> String {
         format!("conv_{}", self.name)
+    }
+
+    fn usual(&self) -> Overrides {
+        Overrides {
+            metadata: Value::Null,
+            format: self.session.output_format,
+            voice: None,
+            max_tokens: self.session.max_output_tokens,
+        }
+    }
+
+    fn voice_of(&self, overrides: &Overrides) -> String {
+        let own = overrides.voice.clone();
+        own.unwrap_or_else(|| self.session.voice_shown().to_owned())
+    }
+
+    fn created(&mut self, reply: &Reply) {
+        let conversation = self.conversation_id();
+        let conversation = (!reply.outside).then_some(conversation.as_str());
+        let response = reply.to_wire(conversation, "in_progress", &Value::Null, &Value::Null);
+        self.out.send(ServerEvent::ResponseCreated {
+            response: &response,
+        });
+    }
+
+    fn done(&mut self, reply: &mut Reply, outcome: &ReplyOutcome, end: &ReplyEnd) {
+        reply.close_items(&mut self.out, &mut self.items, outcome);
+        let conversation = self.conversation_id();
+        let conversation = (!reply.outside).then_some(conversation.as_str());
+        let (status, details) = status(outcome);
+        let response = reply.to_wire(conversation, status, &details, &usage(end));
+        self.out.send(ServerEvent::ResponseDone {
+            response: &response,
+        });
     }
 
     pub(super) fn reply_started(
@@ -102,132 +85,109 @@ impl Dialect {
     ) {
         // A reply that was never closed would leave its client waiting for ever.
         self.abandon_reply();
-        let overrides = overrides.unwrap_or(Overrides {
-            metadata: Value::Null,
-            format: self.session.output_format,
-            voice: None,
-            max_tokens: self.session.max_output_tokens,
-        });
-        let reply = Reply {
-            epoch,
-            id: self.response_id(epoch),
-            item,
-            previous,
-            spoken,
-            voice: overrides
-                .voice
-                .clone()
-                .unwrap_or_else(|| self.session.voice_shown().to_owned()),
-            message: None,
-            text: String::new(),
-            done: BTreeMap::new(),
-            next_index: 0,
-            sound: SoundOut::new(overrides.format),
-            sounding: false,
-            sounded: false,
-            cut: None,
-            overrides,
-        };
-        let conversation = self.conversation_id();
-        let response = reply.to_wire(&conversation, "in_progress", &Value::Null, &Value::Null);
-        self.out.send(ServerEvent::ResponseCreated {
-            response: &response,
-        });
-        self.reply = Some(reply);
-    }
-
-    /// The open reply of `epoch`.
-    fn open_reply(&mut self, epoch: Epoch) -> Option<&mut Reply> {
-        self.reply.as_mut().filter(|reply| reply.epoch == epoch)
+        let overrides = overrides.unwrap_or_else(|| self.usual());
+        let voice = self.voice_of(&overrides);
+        let id = self.response_id(epoch);
+        let reply = Reply::new(id, item, previous, spoken, voice, overrides);
+        self.created(&reply);
+        self.reply = Some((epoch, reply));
     }
 
     pub(super) fn reply_text(&mut self, epoch: Epoch, text: &str) {
-        if text.is_empty() || self.open_reply(epoch).is_none() {
-            return;
+        if let Some((now, reply)) = &mut self.reply
+            && *now == epoch
+        {
+            reply.write(&mut self.out, &mut self.items, text);
         }
-        self.open_message();
-        let Some(reply) = &mut self.reply else { return };
-        let Some(index) = reply.message else { return };
-        reply.text.push_str(text);
-        let at = reply.at(index);
-        self.out.send(if reply.spoken {
-            ServerEvent::TranscriptDelta { at, delta: text }
-        } else {
-            ServerEvent::TextDelta { at, delta: text }
-        });
     }
 
-    /// Adds the message to the response and to the conversation, if that was not done yet.
-    fn open_message(&mut self) {
-        let Some(reply) = &mut self.reply else { return };
-        if reply.message.is_some() {
+    /// The model is writing a call.
+    pub(super) fn tool_arguments(
+        &mut self,
+        epoch: Epoch,
+        item: &ItemId,
+        call: ToolCall,
+        runs: ToolRuns,
+        delta: &str,
+    ) {
+        // The others are only shown once it is known what becomes of them.
+        if runs != ToolRuns::AtClient {
             return;
         }
-        let index = reply.next_index;
-        reply.next_index += 1;
-        reply.message = Some(index);
-        let item = items::said_by_agent(&reply.item, "in_progress", reply.spoken, None);
-        self.out.send(ServerEvent::OutputItemAdded {
-            response_id: &reply.id,
-            output_index: index,
-            item: &item,
-        });
-        let previous = self
-            .items
-            .insert(&reply.item, reply.previous.as_ref(), item.clone());
-        self.out.send(ServerEvent::ItemAdded {
-            previous_item_id: previous.as_deref(),
-            item: &item,
-        });
-        let part = if reply.spoken {
-            Part::Audio { transcript: "" }
-        } else {
-            Part::Text { text: "" }
+        let Some((_, reply)) = self.reply.as_mut().filter(|(now, _)| *now == epoch) else {
+            return;
         };
-        self.out.send(ServerEvent::ContentPartAdded {
-            at: reply.at(index),
-            part,
-        });
+        if !reply.calls.iter().any(|open| open.item == *item) {
+            OpenCall::open(reply, &mut self.out, &mut self.items, item, call, None);
+        }
+        let open = reply.calls.iter_mut().find(|open| open.item == *item);
+        if let Some(open) = open {
+            open.write(&reply.id, &mut self.out, delta);
+        }
     }
 
-    /// A call that the client is to carry out: a whole item at once.
+    /// A call that the client is to carry out.
     pub(super) fn client_tool_called(&mut self, epoch: Epoch, item: &ItemId, call: &ToolCall) {
-        let Some(reply) = self.open_reply(epoch) else {
+        let Some((_, reply)) = self.reply.as_mut().filter(|(now, _)| *now == epoch) else {
             return;
         };
-        let index = reply.next_index;
-        reply.next_index += 1;
-        let response_id = reply.id.clone();
-        let wire = items::called_by_agent(item, "in_progress", call, "");
-        self.out.send(ServerEvent::OutputItemAdded {
-            response_id: &response_id,
-            output_index: index,
-            item: &wire,
-        });
-        let previous = self.items.append(item, wire.clone());
-        self.out.send(ServerEvent::ItemAdded {
-            previous_item_id: previous.as_deref(),
-            item: &wire,
-        });
-        self.out.send(ServerEvent::ArgumentsDelta {
-            response_id: &response_id,
-            item_id: &item.0,
-            output_index: index,
-            call_id: &call.id,
-            delta: &call.arguments,
-        });
-        self.out.send(ServerEvent::ArgumentsDone {
-            response_id: &response_id,
-            item_id: &item.0,
-            output_index: index,
-            call_id: &call.id,
-            name: &call.name,
-            arguments: &call.arguments,
-        });
-        let wire = items::called_by_agent(item, "completed", call, &call.arguments);
-        self.item_done(&response_id, index, item, &wire);
-        if let Some(reply) = self.open_reply(epoch) {
-            reply.done.insert(index, wire);
+        let (out, items) = (&mut self.out, &mut self.items);
+        if !reply.calls.iter().any(|open| open.item == *item) {
+            OpenCall::open(reply, out, items, item, call.clone(), None);
+        }
+        let at = reply.calls.iter().position(|open| open.item == *item);
+        if let Some(mut open) = at.map(|at| reply.calls.remove(at)) {
+            open.written(&reply.id, out, &call.arguments);
+            open.hand_over(reply, out, items);
+        }
+    }
+
+    /// A call of a tool server's tool, or the question whether it may be made.
+    pub(super) fn server_called(
+        &mut self,
+        epoch: Epoch,
+        item: &ItemId,
+        server: String,
+        call: &ToolCall,
+        approval: bool,
+        request: Option<ItemId>,
+    ) {
+        let Some((_, reply)) = self.reply.as_mut().filter(|(now, _)| *now == epoch) else {
+            return;
+        };
+        let (out, items) = (&mut self.out, &mut self.items);
+        if approval {
+            let wire = items::approval_request(item, &server, call);
+            let index = reply.take_index();
+            reply.add_item(out, items, item, index, &wire);
+            return reply.finish_item(out, items, item, index, wire);
+        }
+        OpenCall::open(
+            reply,
+            out,
+            items,
+            item,
+            call.clone(),
+            Some((server, request)),
+        );
+        if let Some(open) = reply.calls.last_mut() {
+            open.written(&reply.id, out, &call.arguments);
+        }
+    }
+
+    /// The server answered.
+    pub(super) fn server_returned(
+        &mut self,
+        epoch: Epoch,
+        item: &ItemId,
+        output: &Result<String, ServerCallError>,
+    ) {
+        let Some((_, reply)) = self.reply.as_mut().filter(|(now, _)| *now == epoch) else {
+            return;
+        };
+        let at = reply.calls.iter().position(|open| open.item == *item);
+        if let Some(open) = at.map(|at| reply.calls.remove(at)) {
+            open.returned(reply, &mut self.out, &mut self.items, output);
         }
     }
 
@@ -256,61 +216,37 @@ impl Dialect {
         }
     }
 
-    fn item_done(&mut self, response_id: &str, index: u32, item: &ItemId, wire: &Value) {
-        self.items.replace(item, wire.clone());
-        self.out.send(ServerEvent::ItemDone {
-            previous_item_id: self.items.before(item).as_deref(),
-            item: wire,
-        });
-        self.out.send(ServerEvent::OutputItemDone {
-            response_id,
-            output_index: index,
-            item: wire,
-        });
-    }
-
     /// The next 20 ms that left for the client.
     pub(super) fn frame_played(&mut self, frame: &PlayoutFrame) {
-        if self
-            .open_reply(frame.epoch)
-            .is_none_or(|reply| !reply.spoken)
-        {
+        let carrier = self.carrier;
+        let (out, items) = (&mut self.out, &mut self.items);
+        let Some((epoch, reply)) = &mut self.reply else {
+            return;
+        };
+        if *epoch != frame.epoch || !reply.spoken {
             return;
         }
         if !frame.is_last {
-            self.open_message();
+            reply.open_message(out, items);
         }
-        let carrier = self.carrier;
-        let Some(reply) = &mut self.reply else { return };
         if frame.is_last {
             reply.sounded = true;
         } else if !reply.sounding {
             reply.sounding = true;
             if carrier == Carrier::WebRtc {
-                self.out.send(ServerEvent::OutputStarted {
+                out.send(ServerEvent::OutputStarted {
                     response_id: &reply.id,
                 });
             }
         }
-        if carrier == Carrier::WebSocket
-            && let Some(index) = reply.message
-        {
-            let delta = if frame.is_last {
-                reply.sound.finish()
-            } else {
-                reply.sound.give(&frame.samples)
-            };
-            if !delta.is_empty() {
-                self.out.send(ServerEvent::AudioDelta {
-                    at: reply.at(index),
-                    delta: &delta,
-                });
-            }
+        if carrier == Carrier::WebSocket {
+            let samples = (!frame.is_last).then_some(frame.samples.as_slice());
+            reply.sound(out, samples);
         }
     }
 
     pub(super) fn reply_ended(&mut self, epoch: Epoch, ending: &Ending) {
-        let Some(open) = self.open_reply(epoch) else {
+        let Some((_, open)) = self.reply.as_ref().filter(|(now, _)| *now == epoch) else {
             return;
         };
         // Words that were written and not told one by one: an apology, a late piece.
@@ -318,16 +254,10 @@ impl Dialect {
         if let Some(rest) = rest.filter(|_| is_whole(&ending.outcome)) {
             self.reply_text(epoch, rest);
         }
-        let Some(mut reply) = self.reply.take() else {
+        let Some((_, mut reply)) = self.reply.take() else {
             return;
         };
-        self.close_message(&mut reply, &ending.outcome);
-        let conversation = self.conversation_id();
-        let (status, details) = status(&ending.outcome);
-        let response = reply.to_wire(&conversation, status, &details, &usage(&ending.end));
-        self.out.send(ServerEvent::ResponseDone {
-            response: &response,
-        });
+        self.done(&mut reply, &ending.outcome, &ending.end);
         if self.carrier == Carrier::WebRtc && reply.sounding {
             let response_id = reply.id.as_str();
             self.out
@@ -337,6 +267,8 @@ impl Dialect {
                     ServerEvent::OutputCleared { response_id }
                 });
         }
+        self.recall
+            .said(&reply.item, std::mem::take(&mut reply.take));
         let heard = ending.written.get(..ending.heard);
         if !is_whole(&ending.outcome) && reply.spoken {
             // From now on only what was heard is shown.
@@ -357,38 +289,12 @@ impl Dialect {
         }
     }
 
-    fn close_message(&mut self, reply: &mut Reply, outcome: &ReplyOutcome) {
-        let Some(index) = reply.message else { return };
-        let status = match outcome {
-            ReplyOutcome::Completed => "completed",
-            _ => "incomplete",
-        };
-        let at = reply.at(index);
-        let text = reply.text.as_str();
-        if reply.spoken {
-            self.out.send(ServerEvent::AudioDone { at });
-            self.out.send(ServerEvent::TranscriptDone {
-                at,
-                transcript: text,
-            });
-        } else {
-            self.out.send(ServerEvent::TextDone { at, text });
-        }
-        let part = if reply.spoken {
-            Part::Audio { transcript: text }
-        } else {
-            Part::Text { text }
-        };
-        self.out.send(ServerEvent::ContentPartDone { at, part });
-        let wire = items::said_by_agent(&reply.item, status, reply.spoken, Some(text));
-        self.item_done(&reply.id, index, &reply.item, &wire);
-        reply.done.insert(index, wire);
-    }
-
-    /// Closes a reply whose end was never told.
+    /// Closes every response whose end was never told.
     pub(super) fn abandon_reply(&mut self) {
-        let Some(reply) = &self.reply else { return };
-        let epoch = reply.epoch;
+        let Some((epoch, reply)) = &self.reply else {
+            return;
+        };
+        let epoch = *epoch;
         let ending = Ending {
             outcome: ReplyOutcome::Failed("the reply was abandoned".into()),
             written: reply.text.clone(),
@@ -396,5 +302,45 @@ impl Dialect {
             end: ReplyEnd::default(),
         };
         self.reply_ended(epoch, &ending);
+    }
+
+    /// What happens to a reply outside the conversation.
+    pub(super) fn aside(&mut self, id: CommandId, event: AsideEvent) {
+        if let AsideEvent::Started { item, spoken } = event {
+            let overrides = self.asked.reply_of(id).unwrap_or_else(|| self.usual());
+            let voice = self.voice_of(&overrides);
+            let mut reply = Reply::new(self.aside_id(id), item, None, spoken, voice, overrides);
+            reply.outside = true;
+            self.created(&reply);
+            self.asides.push((id, reply));
+            return;
+        }
+        let Some(at) = self.asides.iter().position(|(known, _)| *known == id) else {
+            return;
+        };
+        let (out, items) = (&mut self.out, &mut self.items);
+        let reply = &mut self.asides[at].1;
+        match event {
+            AsideEvent::Started { .. } => {}
+            AsideEvent::Text(text) => reply.write(out, items, &text),
+            AsideEvent::Called { item, call } => {
+                OpenCall::open(reply, out, items, &item, call.clone(), None);
+                if let Some(mut open) = reply.calls.pop() {
+                    open.written(&reply.id, out, &call.arguments);
+                    open.hand_over(reply, out, items);
+                }
+            }
+            AsideEvent::Audio(samples) => {
+                reply.open_message(out, items);
+                reply.sound(out, Some(&samples));
+            }
+            AsideEvent::Ended { outcome, end } => {
+                if reply.spoken {
+                    reply.sound(out, None);
+                }
+                let (_, mut reply) = self.asides.remove(at);
+                self.done(&mut reply, &outcome, &end);
+            }
+        }
     }
 }

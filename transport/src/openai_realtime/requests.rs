@@ -7,11 +7,11 @@ use voiced_core::{
 };
 
 use super::{
-    Carrier, Dialect, Received,
+    Carrier, Dialect, Received, SessionKind,
     asked::{Kind, commit_empty},
     events::{ServerEvent, WireError},
     fields::Fields,
-    items,
+    items::{self, Given},
     response_params::{AskedReply, read_response},
     sound::SoundIn,
 };
@@ -36,6 +36,14 @@ pub(super) const CLIENT_EVENTS: [&str; 12] = [
     "voiced.say",
 ];
 
+/// What there is to ask for where nobody answers.
+const FOR_TRANSCRIPTION: [&str; 4] = [
+    "session.update",
+    "input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+];
+
 /// What every client event may have.
 const EVERY: [&str; 2] = ["type", "event_id"];
 
@@ -55,6 +63,7 @@ impl Dialect {
             }
         };
         // Echoed whatever else is wrong, so that the client can tell which of its events failed.
+        let noise = self.session.noise_reduction();
         let event_id = event
             .get("event_id")
             .and_then(Value::as_str)
@@ -64,6 +73,8 @@ impl Dialect {
         if let Err(error) = answered {
             self.out.error(&error, event_id);
         }
+        let now = self.session.noise_reduction();
+        received.noise = (now != noise).then_some(now);
         received
     }
 
@@ -79,13 +90,18 @@ impl Dialect {
                 format!("An event_id has at most {MAX_EVENT_ID} characters."),
             ));
         }
-        match event.required_string("type")? {
+        let kind = event.required_string("type")?;
+        if self.session.kind == SessionKind::Transcription && !FOR_TRANSCRIPTION.contains(&kind) {
+            return Err(event.unsupported("type", kind, &FOR_TRANSCRIPTION));
+        }
+        match kind {
             "session.update" => self.session_update(event, event_id, received),
             "input_audio_buffer.append" => self.append(event, received),
             "input_audio_buffer.commit" => self.commit(event, event_id, received),
             "input_audio_buffer.clear" => {
                 event.only(&EVERY)?;
                 self.uncommitted = 0;
+                self.recall.cleared();
                 self.command(received, Kind::Quiet, event_id, Command::Clear);
                 Ok(())
             }
@@ -169,6 +185,7 @@ impl Dialect {
             return Err(wrong_transport("input_audio_buffer.append", "WebSocket"));
         }
         received.audio = self.sound_in.take(event.required_string("audio")?)?;
+        self.recall.hear(&received.audio);
         self.uncommitted += received.audio.len() as u64;
         Ok(())
     }
@@ -187,6 +204,7 @@ impl Dialect {
             return Err(commit_empty());
         }
         self.uncommitted = 0;
+        self.recall.commit_asked();
         self.command(received, Kind::Commit, event_id, Command::Commit);
         Ok(())
     }
@@ -219,7 +237,24 @@ impl Dialect {
         let Some(item) = event.object("item")? else {
             return Err(event.missing("item"));
         };
-        let (id, mut message) = items::read_item(&item)?;
+        let (id, given) = items::read_item(&item, self.session.takes())?;
+        let mut message = match given {
+            Given::Message(message) => message,
+            Given::Approval {
+                request,
+                approve,
+                reason,
+            } => {
+                let command = Command::Approve {
+                    id,
+                    request,
+                    approve,
+                    reason,
+                };
+                self.command(received, Kind::Approve, event_id, command);
+                return Ok(());
+            }
+        };
         for call in &mut message.tool_calls {
             if call.id.is_empty() {
                 self.named += 1;
@@ -235,8 +270,19 @@ impl Dialect {
         event.only(&["type", "event_id", "item_id"])?;
         let item = ItemId::from(event.required_string("item_id")?);
         match self.items.get(&item) {
-            Some(item) => {
-                self.out.send(ServerEvent::ItemRetrieved { item });
+            Some(wire) => {
+                let (input, output) = (self.session.input_format, self.session.output_format);
+                let mut wire = wire.clone();
+                // Beside the events there is no audio, and no room for it in them.
+                let audio = (self.carrier == Carrier::WebSocket)
+                    .then(|| self.recall.sound_of(&item, input, output))
+                    .flatten();
+                if let (Some(audio), Some(part)) = (audio, wire.pointer_mut("/content/0"))
+                    && (part["type"] == "input_audio" || part["type"] == "output_audio")
+                {
+                    part["audio"] = Value::String(audio);
+                }
+                self.out.send(ServerEvent::ItemRetrieved { item: &wire });
                 Ok(())
             }
             None => Err(WireError::new(
@@ -286,10 +332,17 @@ impl Dialect {
     ) -> Result<(), WireError> {
         event.only(&["type", "event_id", "response_id"])?;
         if let Some(response_id) = event.string("response_id")?
+            && let Some((id, _)) = (self.asides.iter()).find(|(_, reply)| reply.id == response_id)
+        {
+            let command = Command::CancelAside(*id);
+            self.command(received, Kind::Cancel, event_id, command);
+            return Ok(());
+        }
+        if let Some(response_id) = event.string("response_id")?
             && self
                 .reply
                 .as_ref()
-                .is_none_or(|reply| reply.id != response_id)
+                .is_none_or(|(_, reply)| reply.id != response_id)
         {
             return Err(WireError::new(
                 "response_cancel_not_active",
@@ -312,34 +365,30 @@ impl Dialect {
             Some(response) => read_response(&self.session, &response)?,
             None => AskedReply::of(&self.session),
         };
-        // Settings that the conversation has no override for are changed around the reply, which
-        // takes its own when it begins.
-        let around = asked.around != Settings::default();
-        if around {
-            let command = Command::Configure(asked.around.clone());
-            self.command(received, Kind::Quiet, event_id, command);
+        if asked.options.aside && asked.options.spoken.unwrap_or(self.session.spoken) {
+            self.check_aside_sound()?;
         }
         let id = self.asked.note(Kind::Respond, event_id);
         self.asked.note_reply(id, asked.overrides);
         received
             .commands
             .push((id, Command::Respond(asked.options)));
-        if around {
-            let back = Settings {
-                client_tools: asked
-                    .around
-                    .client_tools
-                    .map(|_| self.session.tools.clone()),
-                tool_choice: asked
-                    .around
-                    .tool_choice
-                    .map(|_| self.session.tool_choice.clone()),
-                voice: asked.around.voice.map(|_| self.session.voice_name()),
-                ..Settings::default()
-            };
-            self.command(received, Kind::Quiet, event_id, Command::Configure(back));
-        }
         Ok(())
+    }
+}
+
+impl Dialect {
+    /// Sound outside the conversation has nowhere to go where it is played here.
+    fn check_aside_sound(&self) -> Result<(), WireError> {
+        match self.carrier {
+            Carrier::WebSocket => Ok(()),
+            Carrier::WebRtc => Err(WireError::new(
+                "invalid_value",
+                "A response outside the conversation cannot be spoken over WebRTC; ask for \
+                 'text'.",
+                Some("response.output_modalities".into()),
+            )),
+        }
     }
 }
 

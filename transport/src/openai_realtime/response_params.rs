@@ -1,20 +1,22 @@
 //! The overrides of one `response.create`.
 use serde_json::Value;
-use voiced_core::turn::{ReplyOptions, Settings};
+use voiced_core::turn::ReplyOptions;
 
 use super::{
     asked::Overrides,
     events::WireError,
     fields::Fields,
+    items::read_input,
     session::{Session, read_max_tokens, read_modality, read_tool_choice, read_tools},
     sound::Format,
 };
 
+/// Most items of a response's own context.
+const MAX_INPUT: usize = 512;
+
 /// One `response.create`, read.
 pub(super) struct AskedReply {
     pub options: ReplyOptions,
-    /// Settings the conversation has no override for.
-    pub around: Settings,
     pub overrides: Overrides,
 }
 
@@ -23,7 +25,6 @@ impl AskedReply {
     pub fn of(session: &Session) -> Self {
         Self {
             options: ReplyOptions::default(),
-            around: Settings::default(),
             overrides: Overrides {
                 metadata: Value::Null,
                 format: session.output_format,
@@ -54,28 +55,40 @@ pub(super) fn read_response(
         "prompt",
     ])?;
     let mut asked = AskedReply::of(session);
-    if response.string("conversation")? == Some("none") {
-        return Err(response.invalid(
-            "conversation",
-            "Responses outside the conversation are not supported; use 'auto'.",
-        ));
-    }
-    response.word("conversation", &["auto"])?;
-    if response.list("input")?.is_some() {
-        return Err(response.invalid(
-            "input",
-            "A response's own input is not supported; add items to the conversation.",
-        ));
+    let conversation = response.word("conversation", &["auto", "none"])?;
+    asked.options.aside = conversation == Some("none");
+    if let Some(input) = response.objects("input")? {
+        if input.len() > MAX_INPUT {
+            let message = format!("At most {MAX_INPUT} items can be given.");
+            return Err(response.invalid("input", message));
+        }
+        let input = input.iter().map(|item| read_input(item, session.takes()));
+        asked.options.input = Some(input.collect::<Result<_, _>>()?);
     }
     asked.options.instructions = response.string("instructions")?.map(str::to_owned);
     asked.options.spoken = read_modality(response)?;
     if let Some(tokens) = read_max_tokens(response)? {
-        asked.options.max_tokens = tokens;
+        asked.options.max_tokens = Some(tokens);
         asked.overrides.max_tokens = tokens;
     }
     asked.overrides.metadata = read_metadata(response)?;
-    asked.around.client_tools = read_tools(response)?;
-    asked.around.tool_choice = read_tool_choice(response)?;
+    if let Some(given) = read_tools(response, session.tool_hosts())? {
+        if !given.servers.is_empty() {
+            return Err(response.invalid(
+                "tools",
+                "Tools of type 'mcp' are named in the session, not in a response.",
+            ));
+        }
+        asked.options.tools = Some(given.functions);
+    }
+    asked.options.tool_choice = read_tool_choice(response)?;
+    response.boolean("parallel_tool_calls")?;
+    if response.object("prompt")?.is_some() {
+        return Err(response.invalid(
+            "prompt",
+            "There are no hosted prompts here; give 'instructions'.",
+        ));
+    }
     if let Some(audio) = response.object("audio")? {
         audio.only(&["output"])?;
         if let Some(output) = audio.object("output")? {
@@ -86,7 +99,7 @@ pub(super) fn read_response(
             if let Some((shown, voice)) = session.read_voice(&output)? {
                 let shown = shown.as_str().or_else(|| shown["id"].as_str());
                 asked.overrides.voice = shown.map(str::to_owned);
-                asked.around.voice = Some(voice);
+                asked.options.voice = Some(voice);
             }
         }
     }

@@ -3,22 +3,24 @@
 mod kept;
 mod tools;
 mod turn_detection;
+mod voices;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use voiced_core::{
-    engine::ToolChoice,
+    engine::{HearingOptions, ToolChoice},
     turn::{Settings, ToolSpec, TurnPolicy},
 };
 
-pub use self::tools::{read_tool_choice, read_tools};
+pub use self::tools::{GivenTools, read_tool_choice, read_tools};
 use self::{
     kept::{Kept, merge},
     tools::{tool_choice_to_wire, tools_to_wire},
     turn_detection::TurnDetection,
+    voices::FOREIGN_VOICES,
 };
-use super::{events::WireError, fields::Fields, sound::Format};
+use super::{SessionKind, events::WireError, fields::Fields, items::Takes, sound::Format};
 
 /// What a session is before its client says anything.
 #[derive(Clone, Debug)]
@@ -39,6 +41,13 @@ pub struct SessionDefaults {
     /// The voices there are. A client that asks for one of OpenAI's by name gets `voice`; any
     /// other unknown name is refused. Empty: every name is passed on.
     pub voices: Vec<String>,
+    /// Whether the model behind it takes pictures.
+    pub images: bool,
+    /// The languages the recogniser knows, as ISO 639-1 codes. Empty: every one is passed on.
+    pub languages: Vec<String>,
+    /// Hosts of tool servers that clients may name, `*.` in front for those below; `*` is every
+    /// one. Empty: none.
+    pub tool_hosts: Vec<String>,
 }
 
 impl Default for SessionDefaults {
@@ -51,46 +60,35 @@ impl Default for SessionDefaults {
             speed: 1.0,
             transcription: None,
             voices: Vec::new(),
+            images: false,
+            languages: Vec::new(),
+            tool_hosts: Vec::new(),
         }
     }
 }
 
-impl SessionDefaults {
-    /// The voice as the wire shows it, and the daemon's name for it.
-    pub fn voice_of(&self, output: &Fields<'_>) -> Result<Option<(Value, String)>, WireError> {
-        let Some(shown) = output.value("voice") else {
-            return Ok(None);
-        };
-        let asked = match shown {
-            Value::Object(_) => match output.object("voice")? {
-                Some(fields) => fields.required_string("id")?,
-                None => return Ok(None),
-            },
-            _ => output.string("voice")?.unwrap_or_default(),
-        };
-        let voices = &self.voices;
-        let voice = if voices.is_empty() || voices.iter().any(|voice| voice == asked) {
-            asked.to_owned()
-        } else if FOREIGN_VOICES.contains(&asked) {
-            self.voice.clone()
-        } else {
-            let names: Vec<&str> = voices.iter().map(String::as_str).collect();
-            return Err(output.unsupported("voice", asked, &names));
-        };
-        Ok(Some((shown.clone(), voice)))
-    }
+/// What is done to the noise in the caller's sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoiseReduction {
+    /// As the daemon is configured.
+    #[default]
+    Usual,
+    /// For a microphone near the mouth, gently.
+    Near,
+    /// For a microphone near the mouth.
+    NearStrong,
+    /// For a microphone in the room, gently.
+    Far,
+    /// For a microphone in the room.
+    FarStrong,
 }
-
-/// Names that clients of the original service ask for without choosing.
-const FOREIGN_VOICES: [&str; 13] = [
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse",
-    "marin", "cedar",
-];
 
 /// One session's settings.
 #[derive(Clone, Debug)]
 pub struct Session {
     defaults: Arc<SessionDefaults>,
+    /// What it is for.
+    pub kind: SessionKind,
     /// `sess_…`.
     pub id: String,
     expires_at: Option<u64>,
@@ -100,6 +98,8 @@ pub struct Session {
     instructions: String,
     /// The client's tools.
     pub tools: Vec<ToolSpec>,
+    /// Its tool servers, as the wire shows them: without what is secret.
+    servers: Vec<Value>,
     /// Whether and what the model must call.
     pub tool_choice: ToolChoice,
     /// Most tokens of a reply; `None` is "inf".
@@ -117,18 +117,32 @@ pub struct Session {
 
 impl Session {
     /// A session nobody has changed yet. `name` is the random part of its id.
-    pub fn new(defaults: SessionDefaults, name: &str, expires_at: Option<u64>) -> Self {
-        let transcription = match &defaults.transcription {
+    pub fn new(
+        defaults: SessionDefaults,
+        kind: SessionKind,
+        name: &str,
+        expires_at: Option<u64>,
+    ) -> Self {
+        let named = match kind {
+            SessionKind::Conversation => defaults.transcription.as_ref(),
+            // What it is for need not be asked for.
+            SessionKind::Transcription => {
+                Some(defaults.transcription.as_ref().unwrap_or(&defaults.model))
+            }
+        };
+        let transcription = match named {
             Some(model) => json!({"model": model}),
             None => Value::Null,
         };
         Self {
+            kind,
             id: format!("sess_{name}"),
             expires_at,
             model: defaults.model.clone(),
             spoken: true,
             instructions: defaults.instructions.clone(),
             tools: Vec::new(),
+            servers: Vec::new(),
             tool_choice: ToolChoice::Auto,
             max_output_tokens: None,
             input_format: Format::default(),
@@ -155,8 +169,72 @@ impl Session {
         self.turn_detection.is_none()
     }
 
+    /// Whether the client wants to know how sure the recogniser is of each word.
+    pub fn wants_logprobs(&self) -> bool {
+        self.kept
+            .include
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+    }
+
+    /// What the model behind it takes.
+    pub fn takes(&self) -> Takes {
+        Takes {
+            images: self.defaults.images,
+        }
+    }
+
+    /// Hosts of tool servers that its client may name.
+    pub fn tool_hosts(&self) -> &[String] {
+        &self.defaults.tool_hosts
+    }
+
+    /// What is done to the noise in the caller's sound.
+    pub fn noise_reduction(&self) -> NoiseReduction {
+        let kept = &self.kept.noise_reduction;
+        let strong = kept["strength"].as_f64().unwrap_or(1.0) > 0.5;
+        match (kept["type"].as_str(), strong) {
+            (Some("near_field"), false) => NoiseReduction::Near,
+            (Some("near_field"), true) => NoiseReduction::NearStrong,
+            (Some(_), false) => NoiseReduction::Far,
+            (Some(_), true) => NoiseReduction::FarStrong,
+            (None, _) => NoiseReduction::Usual,
+        }
+    }
+
+    /// What the conversation must know at once, whatever the client sends.
+    pub fn first_settings(&self) -> Settings {
+        match self.kind {
+            SessionKind::Conversation => Settings::default(),
+            SessionKind::Transcription => Settings {
+                policy: Some(self.policy()),
+                ..Settings::default()
+            },
+        }
+    }
+
+    /// The policy its turn detection stands for. Where nobody answers, nobody is interrupted.
+    fn policy(&self) -> TurnPolicy {
+        let chosen = self.turn_detection.as_ref();
+        let mut policy = TurnDetection::policy(chosen, &self.defaults.policy);
+        if self.kind == SessionKind::Transcription {
+            policy.reply = false;
+            policy.interrupt = false;
+            policy.idle = None;
+        }
+        policy
+    }
+
+    /// Shows another voice: that of the persona who goes on.
+    pub fn set_voice(&mut self, voice: &str) {
+        self.voice = json!(voice);
+    }
+
     /// This session with the keys of `update` in their place, and the settings that differ.
     pub fn updated(&self, update: &Fields<'_>) -> Result<(Session, Settings), WireError> {
+        if self.kind == SessionKind::Transcription {
+            return self.updated_transcription(update);
+        }
         update.only(&[
             "type",
             "object",
@@ -192,9 +270,11 @@ impl Session {
             next.instructions = instructions.to_owned();
             settings.instructions = Some(instructions.to_owned());
         }
-        if let Some(tools) = read_tools(update)? {
-            next.tools.clone_from(&tools);
-            settings.client_tools = Some(tools);
+        if let Some(given) = read_tools(update, self.tool_hosts())? {
+            next.tools.clone_from(&given.functions);
+            next.servers = given.shown;
+            settings.client_tools = Some(given.functions);
+            settings.tool_servers = Some(given.servers);
         }
         if let Some(choice) = read_tool_choice(update)? {
             next.tool_choice = choice.clone();
@@ -207,7 +287,27 @@ impl Session {
         if let Some(audio) = update.object("audio")? {
             next.take_audio(&audio, &mut settings)?;
         }
-        next.kept.take(update)?;
+        next.kept.take(update, &mut settings)?;
+        Ok((next, settings))
+    }
+
+    /// The same where speech is only written down.
+    fn updated_transcription(&self, update: &Fields<'_>) -> Result<(Session, Settings), WireError> {
+        update.only(&["type", "object", "id", "expires_at", "audio", "include"])?;
+        match update.required_string("type")? {
+            "transcription" => {}
+            other => return Err(update.unsupported("type", other, &["transcription"])),
+        }
+        let mut next = self.clone();
+        let mut settings = Settings::default();
+        if let Some(audio) = update.object("audio")? {
+            audio.only(&["input"])?;
+            if let Some(input) = audio.object("input")? {
+                next.take_input(&input, &mut settings)?;
+            }
+        }
+        next.kept.take(update, &mut settings)?;
+        settings.policy = Some(next.policy());
         Ok((next, settings))
     }
 
@@ -252,10 +352,7 @@ impl Session {
                     .map(|fields| TurnDetection::updated(self.turn_detection.as_ref(), &fields))
                     .transpose()?
             };
-            settings.policy = Some(TurnDetection::policy(
-                self.turn_detection.as_ref(),
-                &self.defaults.policy,
-            ));
+            settings.policy = Some(self.policy());
         }
         if let Some(fields) = input.object("noise_reduction")? {
             fields.only(&["type", "strength"])?;
@@ -280,7 +377,43 @@ impl Session {
             fields.word("delay", &["minimal", "low", "medium", "high", "xhigh"])?;
         }
         merge(&mut self.kept.transcription, input.raw("transcription"));
+        if input.raw("transcription").is_some() {
+            settings.hearing = Some(self.hearing(input)?);
+        }
         Ok(())
+    }
+
+    /// How the recogniser is to hear, from the transcription settings as they are now.
+    fn hearing(&self, input: &Fields<'_>) -> Result<HearingOptions, WireError> {
+        let kept = &self.kept.transcription;
+        let named = kept["language"]
+            .as_str()
+            .or_else(|| kept["languages"][0].as_str());
+        // "en-US" is "en"; an empty one is none.
+        let language = named.map(|tag| {
+            let primary = tag.split(['-', '_']).next().unwrap_or_default();
+            primary.to_ascii_lowercase()
+        });
+        let language = language.filter(|language| !language.is_empty());
+        let known = &self.defaults.languages;
+        if let Some(language) = &language
+            && !known.is_empty()
+            && !known.contains(language)
+        {
+            let words: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(input.unsupported("transcription.language", language, &words));
+        }
+        let delay = kept["delay"].as_str().map(|word| match word {
+            "minimal" => 160,
+            "low" => 320,
+            "medium" => 480,
+            "high" => 960,
+            _ => 2_400,
+        });
+        Ok(HearingOptions {
+            delay: delay.map(Duration::from_millis),
+            language,
+        })
     }
 
     /// The voice as the wire shows it, and the daemon's name for it.
@@ -307,6 +440,17 @@ impl Session {
     /// The whole session as the wire shows it.
     pub fn to_wire(&self) -> Value {
         let kept = &self.kept;
+        let input = json!({
+            "format": self.input_format.to_wire(),
+            "transcription": kept.transcription,
+            "noise_reduction": kept.noise_reduction,
+            "turn_detection": self.turn_detection.as_ref().map(TurnDetection::to_wire),
+        });
+        if self.kind == SessionKind::Transcription {
+            return self.transcription_to_wire(input);
+        }
+        let mut tools = tools_to_wire(&self.tools);
+        tools.extend(self.servers.iter().cloned());
         let mut session = json!({
             "type": "realtime",
             "object": "realtime.session",
@@ -314,7 +458,7 @@ impl Session {
             "model": self.model,
             "output_modalities": [modality(self.spoken)],
             "instructions": self.instructions,
-            "tools": tools_to_wire(&self.tools),
+            "tools": tools,
             "tool_choice": tool_choice_to_wire(&self.tool_choice),
             "max_output_tokens": max_tokens_to_wire(self.max_output_tokens),
             "truncation": kept.truncation,
@@ -322,13 +466,7 @@ impl Session {
             "tracing": kept.tracing,
             "include": kept.include,
             "audio": {
-                "input": {
-                    "format": self.input_format.to_wire(),
-                    "transcription": kept.transcription,
-                    "noise_reduction": kept.noise_reduction,
-                    "turn_detection":
-                        self.turn_detection.as_ref().map(TurnDetection::to_wire),
-                },
+                "input": input,
                 "output": {
                     "format": self.output_format.to_wire(),
                     "voice": self.voice,
@@ -346,6 +484,28 @@ impl Session {
             if !value.is_null() {
                 session[key] = value;
             }
+        }
+        session
+    }
+}
+
+impl Session {
+    fn transcription_to_wire(&self, mut input: Value) -> Value {
+        // Whether to answer is not asked where nobody does.
+        if let Some(detection) = input["turn_detection"].as_object_mut() {
+            for key in ["create_response", "interrupt_response", "idle_timeout_ms"] {
+                detection.remove(key);
+            }
+        }
+        let mut session = json!({
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": self.id,
+            "include": self.kept.include,
+            "audio": {"input": input},
+        });
+        if let Some(expires_at) = self.expires_at {
+            session["expires_at"] = json!(expires_at);
         }
         session
     }

@@ -9,7 +9,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 use voiced_core::{
-    audio::{SampleRate, from_pcm16, to_pcm16},
+    audio::{SampleRate, from_pcm16, pcm16, to_pcm16},
     resample::Resampler,
 };
 
@@ -26,6 +26,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// The bytes of a base64 text, padded or not; `None` when it is none.
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    LENIENT.decode(text.trim_ascii()).ok()
+}
 
 /// How audio is written in events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +127,7 @@ impl SoundIn {
                  a time."
             ));
         }
-        let Ok(bytes) = LENIENT.decode(audio.trim_ascii()) else {
+        let Some(bytes) = decode_base64(audio) else {
             return refuse("Invalid 'audio': expected base64-encoded audio bytes.".into());
         };
         let samples = match self.format {
@@ -146,6 +151,20 @@ impl SoundIn {
     }
 }
 
+/// What was sent of one reply's sound, at `SampleRate::SPEECH`, as far as it is kept.
+#[derive(Debug, Default)]
+pub struct Take(pub Vec<i16>);
+
+impl Take {
+    /// Keeps more, up to the longest that is shown.
+    pub fn keep(&mut self, samples: &[f32]) {
+        let most = SampleRate::SPEECH.samples_in(super::recall::LONGEST);
+        let room = usize::try_from(most).unwrap_or(usize::MAX) - self.0.len();
+        let kept = samples.iter().take(room).map(|sample| pcm16(*sample));
+        self.0.extend(kept);
+    }
+}
+
 /// What the client hears: samples at `SampleRate::SPEECH` to base64.
 pub struct SoundOut {
     format: Format,
@@ -155,10 +174,24 @@ pub struct SoundOut {
 impl SoundOut {
     /// A stream in `format`.
     pub fn new(format: Format) -> Self {
+        Self::between(SampleRate::SPEECH, format)
+    }
+
+    /// A stream of samples at `rate` in `format`.
+    pub fn between(rate: SampleRate, format: Format) -> Self {
         Self {
             format,
-            resampler: Resampler::new(SampleRate::SPEECH, format.rate()),
+            resampler: Resampler::new(rate, format.rate()),
         }
+    }
+
+    /// Encodes a whole sound.
+    pub fn whole(mut self, samples: &[i16]) -> String {
+        let samples: Vec<f32> = samples.iter().map(|s| f32::from(*s) / 32_768.0).collect();
+        let mut out = Vec::with_capacity(samples.len() * 3 / 2);
+        self.resampler.process(&samples, &mut out);
+        self.resampler.flush(&mut out);
+        self.encode(&out)
     }
 
     /// Encodes the next stretch; empty when nothing is ready yet.

@@ -2,6 +2,7 @@
 //! readers of the same protocol.
 #![allow(clippy::unwrap_used)]
 mod catalogue;
+mod complete;
 mod golden;
 mod hostile;
 mod invariants;
@@ -19,12 +20,13 @@ use voiced_core::{
     turn::{CallEvent, Command, ItemId, ReplyOutcome, Settings},
 };
 
-use super::{Carrier, Dialect, DialectOptions, Received, session::SessionDefaults};
+use super::{Carrier, Dialect, DialectOptions, Received, SessionKind, session::SessionDefaults};
 
 /// A session as the daemon makes them.
 fn options(carrier: Carrier) -> DialectOptions {
     DialectOptions {
         carrier,
+        kind: SessionKind::Conversation,
         name: "t".into(),
         strict: true,
         extensions: false,

@@ -73,6 +73,8 @@ fn described() -> OpenApiRouter<Arc<Doors>> {
         .routes(routes!(calls::begin))
         .routes(routes!(calls::hang_up))
         .routes(routes!(secrets::mint))
+        .routes(routes!(realtime::transcribe))
+        .routes(routes!(secrets::mint_for_mistral))
         .merge(uploads)
         .routes(routes!(super::speech::speak))
         .routes(routes!(super::catalogue::voices))

@@ -2,6 +2,7 @@
 //! One task, which owns everything it touches.
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use voiced_core::audio::{AudioFrame, SampleRate};
 use voiced_pipeline::call::CallHandle;
@@ -14,13 +15,14 @@ use webrtc::{
 
 use super::{
     WebRtcSettings,
+    beside::{Company, FromBeside},
     ear::Ear,
     mouth::Mouth,
     stack::{Arrival, LARGEST_MESSAGE, Stack},
 };
 use crate::{
     codec::CodecError,
-    edge::Edge,
+    edge::{Edge, EdgeSettings},
     jitter::Counts,
     openai_realtime::{Dialect, events::WireError},
     pacer::{Clock, Pacer, Tick},
@@ -56,9 +58,13 @@ pub(super) struct Peer {
     stack: Stack,
     call: CallHandle,
     dialect: Dialect,
+    beside: mpsc::Receiver<FromBeside>,
+    company: Company,
     ear: Ear,
     mouth: Mouth,
     edge: Edge,
+    /// What is done to the microphone where the client does not say.
+    usual_edge: EdgeSettings,
     clock: Clock,
     connect_within: Duration,
     lost_after: Duration,
@@ -76,6 +82,7 @@ enum Woken {
     Arrival(Arrival),
     Sound(Option<TrackRemoteEvent>),
     Message(Option<DataChannelEvent>),
+    Beside(FromBeside),
     HungUp,
 }
 
@@ -85,13 +92,15 @@ impl Peer {
         payload_type: u8,
         call: CallHandle,
         dialect: Dialect,
+        beside: mpsc::Receiver<FromBeside>,
         settings: &WebRtcSettings,
     ) -> Result<Self, CodecError> {
         let seed = uuid::Uuid::new_v4().as_u128() as u64;
         Ok(Self {
             ear: Ear::new()?,
             mouth: Mouth::new(settings.opus, payload_type, stack.ssrc, seed)?,
-            edge: Edge::new(settings.edge),
+            edge: Edge::new(settings.edge.with_noise(dialect.noise_reduction())),
+            usual_edge: settings.edge,
             clock: Clock::start(),
             connect_within: settings.connect_within,
             lost_after: settings.lost_after,
@@ -101,6 +110,8 @@ impl Peer {
             stack,
             call,
             dialect,
+            beside,
+            company: Company::default(),
         })
     }
 
@@ -170,6 +181,7 @@ impl Peer {
                     None
                 }
                 Woken::Message(event) => self.message(event).await,
+                Woken::Beside(event) => self.from_beside(event).await,
                 Woken::HungUp => Some(End::HungUp),
             };
             if let Some(end) = end {
@@ -193,6 +205,7 @@ impl Peer {
             event = poll_track(self.microphone.as_ref()) => Woken::Sound(event),
             event = self.call.events.recv() => Woken::Event(event),
             event = poll_channel(self.channel.as_ref()) => Woken::Message(event),
+            Some(event) = self.beside.recv() => Woken::Beside(event),
         }
     }
 
@@ -211,6 +224,7 @@ impl Peer {
         let now = self.clock.elapsed();
         let mut heard = self.ear.frame(now);
         self.edge.captured(&mut heard);
+        self.dialect.heard_beside(heard.len());
         if self
             .call
             .mic
@@ -290,19 +304,16 @@ impl Peer {
         match event {
             Some(DataChannelEvent::OnOpen) => {
                 let lines = self.dialect.opened();
+                if lines.is_empty() {
+                    // Somebody beside opened it before.
+                    let line = self.dialect.introduction();
+                    return self.tell_peer(vec![line]).await;
+                }
                 self.tell(lines).await
             }
             Some(DataChannelEvent::OnMessage(message)) => {
                 let lines = match std::str::from_utf8(&message.data) {
-                    Ok(text) if message.is_string => {
-                        let received = self.dialect.received(text);
-                        for command in received.commands {
-                            // The session takes commands quickly or is gone, and then its events
-                            // end as well.
-                            let _ = self.call.commands.send(command).await;
-                        }
-                        received.replies
-                    }
+                    Ok(text) if message.is_string => self.take(text).await,
                     _ => self.dialect.misread(&WireError::new(
                         "invalid_event",
                         "Events are JSON in text messages.",
@@ -316,7 +327,53 @@ impl Peer {
         }
     }
 
+    /// Takes one event, of the peer's or of somebody beside; what it is answered at once.
+    async fn take(&mut self, text: &str) -> Vec<String> {
+        let received = self.dialect.received(text);
+        if let Some(noise) = received.noise {
+            self.edge = Edge::new(self.usual_edge.with_noise(noise));
+        }
+        for command in received.commands {
+            // The session takes commands quickly or is gone, and then its events end as well.
+            let _ = self.call.commands.send(command).await;
+        }
+        received.replies
+    }
+
+    async fn from_beside(&mut self, event: FromBeside) -> Option<End> {
+        match event {
+            FromBeside::Joined { name, events } => {
+                if !self.company.take_in(name, events) {
+                    return None;
+                }
+                let opened = self.dialect.opened();
+                if opened.is_empty() {
+                    let line = self.dialect.introduction();
+                    self.company.tell_one(name, &line);
+                    return None;
+                }
+                self.tell(opened).await
+            }
+            FromBeside::Asked { name, text } => {
+                let lines = self.take(&text).await;
+                let (errors, others): (Vec<String>, Vec<String>) =
+                    lines.into_iter().partition(|line| is_error(line));
+                for line in errors {
+                    self.company.tell_one(name, &line);
+                }
+                self.tell(others).await
+            }
+        }
+    }
+
     async fn tell(&mut self, lines: Vec<String>) -> Option<End> {
+        for line in &lines {
+            self.company.tell(line);
+        }
+        self.tell_peer(lines).await
+    }
+
+    async fn tell_peer(&mut self, lines: Vec<String>) -> Option<End> {
         let channel = self.channel.as_ref()?;
         for line in lines {
             if line.len() > LARGEST_MESSAGE as usize {
@@ -355,6 +412,11 @@ impl Peer {
             pacer.tick().await;
         }
     }
+}
+
+/// Whether a line is an `error` event; the dialect writes the type first.
+fn is_error(line: &str) -> bool {
+    line.contains(r#""type":"error""#)
 }
 
 async fn poll_track(track: Option<&Arc<dyn TrackRemote>>) -> Option<TrackRemoteEvent> {

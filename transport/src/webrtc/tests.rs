@@ -384,3 +384,47 @@ async fn public_addresses_replace_the_local_ones_in_the_answer() {
     peers.shut_down().await;
     caller.leave().await;
 }
+
+#[tokio::test]
+async fn a_call_is_followed_and_steered_from_beside() {
+    let peers = peers();
+    assert!(peers.follow("rtc_nobody").await.is_none());
+    let (caller, mut call, answer) = meet(&peers).await;
+    assert_eq!(caller.next_event().await["type"], "session.created");
+    let mut beside = peers.follow(&answer.call_id).await.unwrap();
+    let mut next = async || -> serde_json::Value {
+        let line = soon("an event beside", beside.events.recv()).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(next().await["type"], "session.created");
+    call.events
+        .send(CallEvent::SpeechStarted {
+            item: "item_1".into(),
+            at: Duration::from_millis(10),
+        })
+        .await
+        .unwrap();
+    let told = "input_audio_buffer.speech_started";
+    assert_eq!(caller.next_event().await["type"], told);
+    assert_eq!(next().await["type"], told);
+    // It asks for what the peer could ask for; what is wrong is told to it alone.
+    let update = r#"{"type":"session.update","session":{"type":"realtime","instructions":"x"}}"#;
+    assert!(beside.ask(update.into()).await);
+    assert!(beside.ask(r#"{"type":"nonsense"}"#.into()).await);
+    let (_, command) = soon("a command", call.commands.recv()).await.unwrap();
+    assert!(matches!(command, Command::Configure(_)), "{command:?}");
+    assert_eq!(caller.next_event().await["type"], "session.updated");
+    let mut kinds = Vec::new();
+    while kinds.len() < 2 {
+        let line = soon("an event beside", beside.events.recv()).await.unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        kinds.push(event["type"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(kinds, ["session.updated", "error"]);
+    assert!(peers.hang_up(&answer.call_id));
+    soon("the end beside", async {
+        while beside.events.recv().await.is_some() {}
+    })
+    .await;
+    nobody_left(&peers).await;
+}

@@ -53,6 +53,8 @@ enum Waiting {
     /// Not empty.
     Audio(VecDeque<f32>),
     Command(Box<(CommandId, Command)>),
+    /// The audio behind this is cleaned so.
+    Edge(EdgeSettings),
 }
 
 /// Both ends.
@@ -66,12 +68,17 @@ pub fn audio_in(
         queue: queue.clone(),
         mic,
         commands,
-        edge: Edge::new(EdgeSettings {
-            echo_cancellation: false,
-            ..edge
-        }),
+        edge: without_echo(edge),
     };
     (AudioIn { queue }, feeder)
+}
+
+/// Nobody knows when the far end plays what.
+fn without_echo(edge: EdgeSettings) -> Edge {
+    Edge::new(EdgeSettings {
+        echo_cancellation: false,
+        ..edge
+    })
 }
 
 impl Queue {
@@ -106,6 +113,12 @@ impl AudioIn {
             _ => state.waiting.push_back(Waiting::Audio(audio.into())),
         }
         drop(state);
+        self.queue.filled.notify_one();
+    }
+
+    /// Cleans the audio that is added from now on so.
+    pub fn clean(&self, edge: EdgeSettings) {
+        self.queue.state().waiting.push_back(Waiting::Edge(edge));
         self.queue.filled.notify_one();
     }
 
@@ -166,6 +179,10 @@ impl Feeder {
                     self.queue.state().waiting.pop_front();
                     taken
                 }
+                Some(Waiting::Edge(edge)) => {
+                    self.edge = without_echo(edge);
+                    true
+                }
                 None => {
                     self.queue.filled.notified().await;
                     true
@@ -185,6 +202,11 @@ impl Feeder {
         let state = &mut *state;
         match state.waiting.front_mut()? {
             Waiting::Command(command) => Some(Waiting::Command(command.clone())),
+            Waiting::Edge(edge) => {
+                let edge = *edge;
+                state.waiting.pop_front();
+                Some(Waiting::Edge(edge))
+            }
             Waiting::Audio(audio) => {
                 let count = audio.len().min(MIC_FRAME);
                 let frame: VecDeque<f32> = audio.drain(..count).collect();

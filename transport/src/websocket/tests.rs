@@ -1,6 +1,7 @@
 //! Whole conversations over loopback with another WebSocket library, and clients that misbehave.
 #![allow(clippy::unwrap_used)]
 mod client;
+mod dialects;
 
 use std::time::Duration;
 

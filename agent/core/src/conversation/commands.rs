@@ -4,8 +4,8 @@ use crate::{
     history::{Content, HistoryError},
     time::SessionTime,
     turn::{
-        Action, CallEvent, Command, CommandId, EndReason, ItemId, Message, Place, Refusal,
-        ReplyOptions, ReplyOutcome, Role, Settings,
+        Action, CallEvent, Character, Command, CommandId, EndReason, ItemId, Message, Place,
+        Refusal, ReplyOptions, ReplyOutcome, Role, Settings, ToolRuns,
     },
 };
 
@@ -27,6 +27,13 @@ impl Conversation {
                 Ok(())
             }
             Command::AddItem { id, place, message } => self.on_add_item(id, &place, message),
+            Command::Approve {
+                id,
+                request,
+                approve,
+                reason,
+            } => self.on_approve(now, id, &request, approve, reason),
+            Command::CancelAside(id) => self.cancel_aside(id),
             Command::DeleteItem(item) => match self.history.delete(&item) {
                 Ok(()) => {
                     self.tell(CallEvent::ItemDeleted { item });
@@ -40,6 +47,7 @@ impl Conversation {
                 self.on_clear(now);
                 Ok(())
             }
+            Command::Respond(options) if options.aside => self.respond_aside(id, &options),
             Command::Respond(options) => self.on_respond(
                 now,
                 ReplyOptions {
@@ -83,6 +91,7 @@ impl Conversation {
             role: Role::User,
             text,
             spoken: None,
+            images: Vec::new(),
         };
         self.history.push(item, content);
         self.start_reply(now, now, ReplyOptions::default());
@@ -102,18 +111,7 @@ impl Conversation {
         if is_taken {
             return Err(Refusal::DuplicateItem);
         }
-        let content = match (&message.answers, message.tool_calls.first()) {
-            (Some(call), _) => Content::Answer {
-                call: call.clone(),
-                output: message.text.clone(),
-            },
-            (None, Some(call)) => Content::Call(call.clone()),
-            (None, None) => Content::Message {
-                role: message.role,
-                text: message.text.clone(),
-                spoken: None,
-            },
-        };
+        let content = Content::of(&message);
         let previous = self.history.insert(item.clone(), place, content)?;
         self.tell(CallEvent::ItemAdded {
             item,
@@ -191,6 +189,8 @@ impl Conversation {
     }
 
     fn on_respond(&mut self, now: SessionTime, options: ReplyOptions) -> Result<(), Refusal> {
+        // What cannot be asked is refused now, not when its turn comes.
+        self.prompt(&options, 0)?;
         if let Some(reply) = &self.reply {
             // An answer to the client's tool may come while the agent is still saying that it
             // will use it: the next reply follows at once.
@@ -239,15 +239,64 @@ impl Conversation {
         }
     }
 
+    /// Another persona goes on where the one before left off.
+    pub(super) fn on_persona_changed(&mut self, now: SessionTime, character: Character) {
+        let Character {
+            name,
+            instructions,
+            greeting,
+            voice,
+            tools,
+        } = character;
+        self.settings.instructions = instructions;
+        self.settings.voice = voice.clone().or_else(|| self.settings.voice.take());
+        self.settings
+            .tools
+            .retain(|tool| tool.runs != ToolRuns::Here);
+        self.settings.tools.extend(tools);
+        self.tell(CallEvent::HandedOff {
+            persona: name,
+            voice,
+        });
+        if self.reply.is_none() && matches!(self.phase, Phase::Listening { .. }) {
+            match greeting {
+                Some(words) => self.start_words(now, words),
+                None => self.start_reply(now, now, ReplyOptions::default()),
+            }
+        }
+    }
+
+    pub(super) fn set_activity(&mut self) {
+        let policy = &self.settings.policy;
+        let (threshold, prefix) = (policy.threshold, policy.prefix);
+        self.actions
+            .push_back(Action::SetActivity { threshold, prefix });
+    }
+
     fn on_configure(&mut self, now: SessionTime, settings: Settings) {
-        let before = self.settings.policy.mode.clone();
+        let before = self.settings.policy.clone();
         let heard_so = self.settings.hearing.clone();
+        let servers = settings.tool_servers.clone();
         self.settings.apply(settings);
+        if let Some(servers) = servers {
+            self.settings.tool_servers.clear();
+            self.connect_tools(servers);
+        }
         if self.settings.hearing != heard_so {
             let hearing = self.settings.hearing.clone();
             self.actions.push_back(Action::TuneHearing(hearing));
         }
-        if self.settings.policy.mode == before {
+        let policy = &self.settings.policy;
+        if (policy.threshold, policy.prefix) != (before.threshold, before.prefix) {
+            self.set_activity();
+        }
+        if self.settings.policy.idle != before.idle
+            && let Phase::Listening { .. } = self.phase
+        {
+            // The wait begins with the next reply; one that was switched off ends now.
+            self.phase = Phase::Listening { remind_at: None };
+        }
+        if self.settings.policy.mode == before.mode {
             return;
         }
         let mode = self.settings.policy.mode.clone();

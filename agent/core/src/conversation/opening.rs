@@ -1,7 +1,7 @@
 //! What a conversation starts with, and what its client may change later.
 use crate::{
-    engine::{HearingOptions, ToolChoice},
-    turn::{Settings, ToolRuns, ToolSpec, TurnPolicy},
+    engine::{Effort, HearingOptions, ToolChoice},
+    turn::{Settings, ToolRuns, ToolServer, ToolSpec, Truncation, TurnPolicy},
 };
 
 /// The settings of one conversation.
@@ -19,14 +19,24 @@ pub struct Opening {
     pub apology: String,
     /// Said when the caller is silent for `TurnPolicy::idle`.
     pub reminder: String,
+    /// Said while a tool takes longer than `TurnPolicy::filler_after`; empty says nothing.
+    pub filler: String,
     /// The voice's name.
     pub voice: Option<String>,
     /// Tempo of the voice.
     pub speed: Option<f32>,
     /// What the model may call.
     pub tools: Vec<ToolSpec>,
+    /// The client's tool servers.
+    pub tool_servers: Vec<ToolServer>,
     /// Whether and what it must call.
     pub tool_choice: ToolChoice,
+    /// Whether it may call several tools at once; `None` leaves it to the model.
+    pub parallel_calls: Option<bool>,
+    /// How hard it is to think; `None` leaves it to the model.
+    pub effort: Option<Effort>,
+    /// What becomes of a conversation that outgrows `context_chars`.
+    pub truncation: Truncation,
     /// Most tokens a reply may have.
     pub max_tokens: Option<u32>,
     /// Whether replies are spoken.
@@ -46,10 +56,15 @@ impl Default for Opening {
             greeting: None,
             apology: "Sorry, something went wrong on my side. Could you say that again?".into(),
             reminder: "Are you still there?".into(),
+            filler: "One moment, please.".into(),
             voice: None,
             speed: None,
             tools: Vec::new(),
+            tool_servers: Vec::new(),
             tool_choice: ToolChoice::Auto,
+            parallel_calls: None,
+            effort: None,
+            truncation: Truncation::Auto,
             max_tokens: None,
             spoken: true,
             context_chars: 32_000,
@@ -66,6 +81,10 @@ impl Opening {
             instructions,
             client_tools,
             tool_choice,
+            tool_servers,
+            parallel_calls,
+            effort,
+            truncation,
             voice,
             speed,
             spoken,
@@ -79,9 +98,15 @@ impl Opening {
             self.instructions = instructions;
         }
         if let Some(tools) = client_tools {
-            self.tools.retain(|tool| tool.runs == ToolRuns::Here);
+            self.tools.retain(|tool| tool.runs != ToolRuns::AtClient);
             self.tools.extend(tools);
         }
+        if let Some(servers) = tool_servers {
+            self.tool_servers = servers;
+        }
+        self.parallel_calls = parallel_calls.unwrap_or(self.parallel_calls);
+        self.effort = effort.unwrap_or(self.effort);
+        self.truncation = truncation.unwrap_or(self.truncation);
         if let Some(tool_choice) = tool_choice {
             self.tool_choice = tool_choice;
         }

@@ -31,6 +31,12 @@ pub(super) struct Reply {
     pub leg: u32,
     pub options: ReplyOptions,
     pub calls: Vec<Call>,
+    /// Calls being written: their ids and the items they become.
+    pub begun: Vec<(String, ItemId)>,
+    /// The words that bridge a wait are being written.
+    pub is_bridging: bool,
+    /// They were said.
+    pub was_bridged: bool,
     /// What happens once it has been heard.
     pub then: ToolEffect,
     pub times: TurnTimes,
@@ -59,11 +65,14 @@ pub fn tool_runs(tools: &[ToolSpec], name: &str) -> ToolRuns {
 }
 
 /// Whether a reply goes on after a leg in which tools with these runners were called: it does when
-/// all of them run here. A client's tool ends the reply; the client asks for the next.
+/// all of them run without the client. A client's tool ends the reply; the client asks for the next.
 pub fn goes_on(runners: impl IntoIterator<Item = ToolRuns>) -> bool {
     let mut n_calls = 0;
     for runner in runners {
-        if runner == ToolRuns::AtClient {
+        if matches!(
+            runner,
+            ToolRuns::AtClient | ToolRuns::AtServer { approval: true }
+        ) {
             return false;
         }
         n_calls += 1;
@@ -142,6 +151,7 @@ impl Reply {
                     role: Role::Assistant,
                     text,
                     spoken: self.spoken.then_some(self.ledger),
+                    images: Vec::new(),
                 },
             ));
         }

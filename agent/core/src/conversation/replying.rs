@@ -1,17 +1,14 @@
 //! How a reply begins, goes on and ends.
-use super::{
-    Conversation, Phase,
-    reply::{Call, MOST_LEGS, Reply, tool_runs},
-};
+use super::{Conversation, Phase, reply::Reply};
 use crate::{
     audio::SampleRate,
-    engine::{Prompt, ReplyEnd, ToolChoice},
+    engine::ReplyEnd,
     epoch::Epoch,
     history::Ledger,
     time::SessionTime,
     turn::{
         Action, CallEvent, EndReason, ReplyOptions, ReplyOrder, ReplyOutcome, ReplySource,
-        ToolCall, ToolEffect, ToolRuns, TurnTimes,
+        ToolEffect, Truncation, TurnTimes,
     },
 };
 
@@ -23,8 +20,19 @@ impl Conversation {
         asked_at: SessionTime,
         options: ReplyOptions,
     ) {
-        let prompt = self.prompt(&options, 0);
+        let (truncation, chars) = self.room();
+        self.history.make_room(truncation, chars);
+        let too_long = truncation == Truncation::Disabled && self.history.outgrows(chars);
+        // An item its context names may have gone while it waited for its turn.
+        let prompt = self.prompt(&options, 0).unwrap_or_default();
         self.begin(now, asked_at, options, ReplySource::Model(prompt));
+        if too_long {
+            self.release();
+            let reason = "the conversation is longer than the model can be given, and its \
+                          truncation is disabled";
+            self.stop_reply(ReplyOutcome::Failed(reason.into()));
+            self.after_reply(now);
+        }
     }
 
     /// Starts a reply of given words.
@@ -32,7 +40,7 @@ impl Conversation {
         self.begin(now, now, ReplyOptions::default(), ReplySource::Words(words));
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         now: SessionTime,
         asked_at: SessionTime,
@@ -43,6 +51,10 @@ impl Conversation {
         self.epoch = self.epoch.next();
         let item = self.new_item();
         let spoken = options.spoken.unwrap_or(self.settings.spoken);
+        let voice = options
+            .voice
+            .clone()
+            .or_else(|| self.settings.voice.clone());
         let times = TurnTimes {
             epoch: self.epoch,
             final_words: self.last_final.take().map(|at| at.since(asked_at)),
@@ -59,10 +71,11 @@ impl Conversation {
         let order = ReplyOrder {
             epoch: self.epoch,
             leg: 0,
+            goes_on: false,
             written_before: 0,
             source,
             spoken,
-            voice: self.settings.voice.clone(),
+            voice,
             speed: self.settings.speed,
         };
         self.reply = Some(Reply {
@@ -78,6 +91,9 @@ impl Conversation {
             leg: 0,
             options,
             calls: Vec::new(),
+            begun: Vec::new(),
+            is_bridging: false,
+            was_bridged: false,
             then: ToolEffect::None,
             times,
             asked_at,
@@ -85,27 +101,6 @@ impl Conversation {
         self.actions.push_back(Action::StartReply(order));
         self.phase = Phase::Thinking;
         self.progressed(now);
-    }
-
-    fn prompt(&self, options: &ReplyOptions, leg: u32) -> Prompt {
-        let instructions = options
-            .instructions
-            .as_deref()
-            .unwrap_or(&self.settings.instructions);
-        let tool_choice = match leg {
-            0 => self.settings.tool_choice.clone(),
-            // A forced tool would be forced for ever.
-            1..MOST_LEGS => ToolChoice::Auto,
-            _ => ToolChoice::None,
-        };
-        Prompt {
-            messages: self
-                .history
-                .messages(instructions, self.settings.context_chars),
-            tools: self.settings.tools.clone(),
-            tool_choice,
-            max_tokens: options.max_tokens.or(self.settings.max_tokens),
-        }
     }
 
     pub(super) fn on_reply_text(&mut self, now: SessionTime, epoch: Epoch, text: String) {
@@ -119,36 +114,15 @@ impl Conversation {
         self.progressed(now);
     }
 
-    pub(super) fn on_tool_called(&mut self, now: SessionTime, epoch: Epoch, call: ToolCall) {
-        let runs = tool_runs(&self.settings.tools, &call.name);
-        let item = self.new_item();
-        let Some(reply) = self.current(epoch) else {
-            return self.ignore();
-        };
-        reply.calls.push(Call {
-            leg: reply.leg,
-            at: reply.ledger.written().len(),
-            item: item.clone(),
-            call: call.clone(),
-            runs,
-            answer: None,
-        });
-        self.tell(CallEvent::ToolCalled {
-            epoch,
-            item,
-            call: call.clone(),
-            runs,
-        });
-        if runs == ToolRuns::Here {
-            self.actions.push_back(Action::RunTool { epoch, call });
-        }
-        self.progressed(now);
-    }
-
     pub(super) fn on_reply_ended(&mut self, now: SessionTime, epoch: Epoch, end: ReplyEnd) {
         let Some(reply) = self.current(epoch) else {
             return self.ignore();
         };
+        if std::mem::take(&mut reply.is_bridging) {
+            reply.is_written = true;
+            self.progressed(now);
+            return self.next_leg(now);
+        }
         let sum = |a: Option<u32>, b: Option<u32>| match (a, b) {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
@@ -165,59 +139,8 @@ impl Conversation {
         } else {
             self.progressed(now);
             self.next_leg(now);
+            self.expect_wait(now);
         }
-    }
-
-    pub(super) fn on_tool_returned(
-        &mut self,
-        now: SessionTime,
-        epoch: Epoch,
-        id: &str,
-        output: String,
-        effect: ToolEffect,
-    ) {
-        let item = self.new_item();
-        let Some(call) = self.current(epoch).and_then(|reply| reply.open_call(id)) else {
-            return self.ignore();
-        };
-        call.answer = Some((item.clone(), output.clone()));
-        if let (Some(reply), true) = (&mut self.reply, effect != ToolEffect::None) {
-            reply.then = effect;
-        }
-        self.tell(CallEvent::ToolReturned {
-            epoch,
-            item,
-            call: id.to_owned(),
-            output,
-        });
-        self.progressed(now);
-        self.next_leg(now);
-    }
-
-    /// Asks the model again once it is done with this leg and all its tools have answered.
-    fn next_leg(&mut self, now: SessionTime) {
-        let Some(reply) = &mut self.reply else { return };
-        let is_complete = reply.is_written && reply.goes_on() && reply.is_answered();
-        if !is_complete {
-            return;
-        }
-        reply.leg += 1;
-        reply.is_written = false;
-        let (leg, epoch, options) = (reply.leg, reply.epoch, reply.options.clone());
-        let (spoken, written_before) = (reply.spoken, reply.ledger.written().len());
-        let so_far = reply.messages();
-        let mut prompt = self.prompt(&options, leg);
-        prompt.messages.extend(so_far);
-        self.actions.push_back(Action::StartReply(ReplyOrder {
-            epoch,
-            leg,
-            written_before,
-            source: ReplySource::Model(prompt),
-            spoken,
-            voice: self.settings.voice.clone(),
-            speed: self.settings.speed,
-        }));
-        self.progressed(now);
     }
 
     pub(super) fn on_played(&mut self, now: SessionTime, epoch: Epoch, samples: u64, last: bool) {
@@ -263,6 +186,10 @@ impl Conversation {
         match then {
             ToolEffect::HangUp => return self.end_call(EndReason::AgentHungUp),
             ToolEffect::Transfer(target) => self.tell(CallEvent::TransferRequested { target }),
+            ToolEffect::HandOff(persona) => {
+                self.after_reply(now);
+                return self.actions.push_back(Action::SwitchPersona(persona));
+            }
             ToolEffect::None => (),
         }
         self.after_reply(now);
@@ -288,6 +215,7 @@ impl Conversation {
         let Some(reply) = self.reply.take() else {
             return ToolEffect::None;
         };
+        self.filler_at = None;
         let audio = SampleRate::SPEECH.duration_of(reply.samples);
         let was_cut = heard < reply.ledger.written().len() && reply.spoken;
         let then = reply.then.clone();

@@ -9,6 +9,7 @@ use crate::{
     },
 };
 
+mod beside;
 mod random;
 
 fn opening() -> Opening {
@@ -63,7 +64,10 @@ fn drain(conversation: &mut Conversation, at: SessionTime, out: &mut String, tol
                 Some(text) => text,
                 None => continue,
             },
-            Action::Tell(_) | Action::SetMode(_) | Action::TuneHearing(_) => continue,
+            Action::Tell(_)
+            | Action::SetMode(_)
+            | Action::SetActivity { .. }
+            | Action::TuneHearing(_) => continue,
             Action::AssessTurn { words } => format!("assess '{words}'"),
             Action::StartReply(order) => match order.source {
                 ReplySource::Words(words) => format!("say e{} '{words}'", order.epoch.0),
@@ -80,6 +84,16 @@ fn drain(conversation: &mut Conversation, at: SessionTime, out: &mut String, tol
             Action::FinishHearing => "finish hearing".into(),
             Action::ForgetHearing => "forget hearing".into(),
             Action::RunTool { call, .. } => format!("run {} {}", call.name, call.id),
+            Action::ConnectTools(server) => format!("connect {}", server.label),
+            Action::ForgetTools { server } => format!("forget {server}"),
+            Action::CallServer { server, call, .. } => format!("ask {server} {}", call.name),
+            Action::SwitchPersona(name) => format!("switch to {name}"),
+            Action::StartAside(order) => format!(
+                "aside {} to '{}'",
+                order.id.0,
+                order.prompt.messages.last().map_or("", |m| &m.text)
+            ),
+            Action::CancelAside(id) => format!("cancel aside {}", id.0),
             Action::EndCall => "end call".into(),
         };
         out.push_str(&format!("{} {text}\n", at.as_millis()));

@@ -120,6 +120,7 @@ impl Conversation {
             role: Role::User,
             text,
             spoken: None,
+            images: Vec::new(),
         };
         self.history.push(item, content);
         self.hearing.reset();

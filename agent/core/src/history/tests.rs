@@ -6,6 +6,7 @@ fn message(role: Role, text: &str) -> Content {
         role,
         text: text.into(),
         spoken: None,
+        images: Vec::new(),
     }
 }
 
@@ -67,6 +68,7 @@ fn truncation_forgets_what_was_not_heard() {
             role: Role::Assistant,
             text: "One two three.".into(),
             spoken: Some(ledger("One two three.", &[(24_000, 14)])),
+            images: Vec::new(),
         },
     );
     history.push("b".into(), message(Role::User, "hello"));

@@ -26,6 +26,15 @@ pub struct TurnPolicy {
     pub reply_within: Duration,
     /// When nobody says anything for this long after a reply, the agent asks.
     pub idle: Option<Duration>,
+    /// Whether the model finds the words for that; else they are given ones. The silence is then
+    /// committed like a turn, and counts as often as it lasts.
+    pub idle_by_model: bool,
+    /// Probability from which a sound is a voice; `None` is the daemon's own.
+    pub threshold: Option<f32>,
+    /// How much before the first sound of a turn belongs to it.
+    pub prefix: Duration,
+    /// A tool that takes longer than this is bridged by a few words.
+    pub filler_after: Duration,
 }
 
 impl Default for TurnPolicy {
@@ -44,6 +53,10 @@ impl Default for TurnPolicy {
             speech_at_most: Duration::from_secs(60),
             reply_within: Duration::from_secs(20),
             idle: None,
+            idle_by_model: false,
+            threshold: None,
+            prefix: Duration::ZERO,
+            filler_after: Duration::from_millis(1_500),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the caller's side is told. Carriers translate it; nothing else leaves a call but audio.
 use std::time::Duration;
 
-use super::{CommandId, ItemId, Message, Refusal, ToolCall, ToolRuns};
+use super::{
+    AsideEvent, CommandId, ItemId, Message, Refusal, ServerCallError, ToolCall, ToolRuns, ToolSpec,
+};
 use crate::{
     engine::{HeardWord, ReplyEnd},
     epoch::Epoch,
@@ -98,6 +100,95 @@ pub enum CallEvent {
         epoch: Epoch,
         /// To be appended.
         text: String,
+    },
+    /// Nobody said anything for `TurnPolicy::idle`; `Committed` and a reply follow.
+    IdleTimeout {
+        /// The item the silence becomes.
+        item: ItemId,
+        /// How long it lasted.
+        idle: Duration,
+    },
+    /// The model is writing a call; `ToolCalled` or `ServerCalled` follows.
+    ToolArguments {
+        /// Which reply.
+        epoch: Epoch,
+        /// The item of the call.
+        item: ItemId,
+        /// `ToolCall::id`.
+        call: String,
+        /// The tool's name.
+        name: String,
+        /// Who will carry it out.
+        runs: ToolRuns,
+        /// To be appended to its arguments.
+        delta: String,
+    },
+    /// A tool server is asked for its tools.
+    ToolsAsked {
+        /// The item the answer becomes.
+        item: ItemId,
+        /// `ToolServer::label`.
+        server: String,
+    },
+    /// It answered, or did not.
+    ToolsListed {
+        /// The item.
+        item: ItemId,
+        /// `ToolServer::label`.
+        server: String,
+        /// Its tools, by the names the model knows, or why there are none.
+        tools: Result<Vec<ToolSpec>, String>,
+    },
+    /// The model called a tool of a tool server.
+    ServerCalled {
+        /// Which reply.
+        epoch: Epoch,
+        /// The item of the call, or of the question whether it may be made.
+        item: ItemId,
+        /// `ToolServer::label`.
+        server: String,
+        /// The call.
+        call: ToolCall,
+        /// Whether it waits for the client to allow it.
+        approval: bool,
+        /// The question that was answered before.
+        request: Option<ItemId>,
+    },
+    /// The tool server answered.
+    ServerReturned {
+        /// Which reply.
+        epoch: Epoch,
+        /// The item of the call.
+        item: ItemId,
+        /// What it said.
+        output: Result<String, ServerCallError>,
+    },
+    /// The client's answer to an approval request entered the conversation.
+    Approved {
+        /// The answer's item.
+        item: ItemId,
+        /// The item before it.
+        previous: Option<ItemId>,
+        /// The question's item.
+        request: ItemId,
+        /// Whether the call may be made.
+        approve: bool,
+        /// Why not.
+        reason: Option<String>,
+    },
+    /// Another persona goes on.
+    HandedOff {
+        /// Its name.
+        persona: String,
+        /// Its voice, where it has one of its own.
+        voice: Option<String>,
+    },
+    /// Something happened to a reply outside the conversation.
+    Aside {
+        /// The `Command::Respond` that asked for it.
+        id: CommandId,
+        /// What.
+        event: AsideEvent,
     },
     /// The model called a tool.
     ToolCalled {

@@ -18,6 +18,7 @@ use voiced_pipeline::{
     drain::Drain,
     lease::Row,
     remote::serve_by_tasks,
+    tool_servers::NoToolServers,
     tools::NoTools,
 };
 
@@ -174,6 +175,7 @@ pub(crate) fn doors(max_calls: usize) -> Doors {
         max_calls,
         max_calls_per_address: max_calls,
         max_call: Duration::from_secs(600),
+        tool_servers: Arc::new(NoToolServers),
         drain: drain.clone(),
     });
     let entry = |name: &str, voice: &str| PersonaEntry {

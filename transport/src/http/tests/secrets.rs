@@ -46,10 +46,7 @@ async fn a_secret_is_made_with_a_session_and_opens_it() {
             "invalid_value",
         ),
         (json!({"expires_after": 7}), "invalid_type"),
-        (
-            json!({"session": {"type": "transcription"}}),
-            "invalid_value",
-        ),
+        (json!({"session": {"type": "translation"}}), "invalid_value"),
         (
             json!({"session": {"type": "realtime", "x": 1}}),
             "unknown_parameter",

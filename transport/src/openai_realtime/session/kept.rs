@@ -1,5 +1,9 @@
-//! Keys of the session that are checked, merged and shown, and that nothing here acts upon.
+//! Keys of the session that are kept as the client wrote them, and what they stand for.
 use serde_json::{Value, json};
+use voiced_core::{
+    engine::Effort,
+    turn::{Settings, Truncation},
+};
 
 use crate::openai_realtime::{events::WireError, fields::Fields};
 
@@ -26,11 +30,18 @@ pub struct Kept {
 
 impl Kept {
     /// Takes the session's own keys; those of `audio.input` are merged by the session.
-    pub fn take(&mut self, update: &Fields<'_>) -> Result<(), WireError> {
-        update.boolean("parallel_tool_calls")?;
+    pub fn take(&mut self, update: &Fields<'_>, settings: &mut Settings) -> Result<(), WireError> {
+        let parallel = update.boolean("parallel_tool_calls")?;
+        if update.raw("parallel_tool_calls").is_some() {
+            settings.parallel_calls = Some(parallel);
+        }
+        if update.raw("reasoning").is_some() {
+            settings.effort = Some(None);
+        }
         if let Some(reasoning) = update.object("reasoning")? {
             reasoning.only(&["effort"])?;
-            reasoning.word("effort", &["minimal", "low", "medium", "high", "xhigh"])?;
+            let effort = reasoning.word("effort", &Effort::WORDS)?;
+            settings.effort = Some(effort.and_then(Effort::named));
         }
         for include in update.list("include")?.unwrap_or_default() {
             if include.as_str() != Some("item.input_audio_transcription.logprobs") {
@@ -50,11 +61,34 @@ impl Kept {
         } else if let Some(truncation) = update.object("truncation")? {
             truncation.only(&["type", "retention_ratio", "token_limits"])?;
             truncation.word("type", &["retention_ratio"])?;
-            truncation.number("retention_ratio", 0.0..=1.0)?;
+            let keep = truncation.number("retention_ratio", 0.0..=1.0)?;
+            let mut chars = None;
+            if let Some(limits) = truncation.object("token_limits")? {
+                limits.only(&["post_instructions"])?;
+                let tokens = limits.integer("post_instructions", 0..=10_000_000)?;
+                // About four characters to a token, as everywhere here.
+                chars = tokens.and_then(|tokens| usize::try_from(tokens * 4).ok());
+            }
+            settings.truncation = Some(Truncation::Ratio {
+                keep: keep.unwrap_or(0.8) as f32,
+                chars,
+            });
+        }
+        match update.raw("truncation").map(Value::as_str) {
+            Some(Some("disabled")) => settings.truncation = Some(Truncation::Disabled),
+            Some(Some(_)) => settings.truncation = Some(Truncation::Auto),
+            Some(None) if update.value("truncation").is_none() => {
+                settings.truncation = Some(Truncation::Auto);
+            }
+            _ => {}
         }
         if let Some(prompt) = update.object("prompt")? {
             prompt.only(&["id", "version", "variables"])?;
             prompt.required_string("id")?;
+            return Err(update.invalid(
+                "prompt",
+                "There are no hosted prompts here; give 'instructions'.",
+            ));
         }
         let keys = [
             ("include", &mut self.include),

@@ -45,7 +45,7 @@ impl TurnDetection {
         let kind = match policy.mode {
             TurnMode::Manual => return None,
             TurnMode::Silence(silence) => Kind::Server {
-                threshold: 0.5,
+                threshold: policy.threshold.map_or(0.5, f64::from),
                 prefix_padding_ms: 300,
                 silence_duration_ms: millis(silence),
                 idle_timeout_ms: policy.idle.map(millis),
@@ -169,12 +169,17 @@ impl TurnDetection {
         policy.interrupt = chosen.interrupt_response;
         match &chosen.kind {
             Kind::Server {
+                threshold,
+                prefix_padding_ms,
                 silence_duration_ms,
                 idle_timeout_ms,
-                ..
             } => {
                 policy.mode = TurnMode::Silence(Duration::from_millis(*silence_duration_ms));
                 policy.idle = idle_timeout_ms.map(Duration::from_millis);
+                policy.idle_by_model = true;
+                // The protocol's default is the daemon's own idea of a voice.
+                policy.threshold = (*threshold != 0.5).then_some(*threshold as f32);
+                policy.prefix = Duration::from_millis(*prefix_padding_ms);
             }
             Kind::Semantic { eagerness } => policy.mode = eagerness.mode(&base.mode),
         }

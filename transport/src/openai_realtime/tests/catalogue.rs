@@ -117,6 +117,7 @@ fn transcript() -> Vec<String> {
         reason: EndReason::TooLong,
     }));
     lines.extend(webrtc_transcript());
+    lines.extend(super::complete::everything_else());
     lines
 }
 

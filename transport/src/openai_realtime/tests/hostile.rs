@@ -79,8 +79,19 @@ fn what_does_not_fit_is_refused_by_path() {
         ),
         (
             update(&json!({"tools": [{"type": "mcp", "server_label": "x"}]})),
+            "missing_required_parameter",
+            json!("session.tools[0].server_url"),
+        ),
+        (
+            update(&json!({"tools": [{"type": "mcp", "server_label": "x",
+                "server_url": "https://tools.example/mcp"}]})),
             "invalid_value",
-            json!("session.tools[0].type"),
+            json!("session.tools[0].server_url"),
+        ),
+        (
+            update(&json!({"prompt": {"id": "pmpt_1"}})),
+            "invalid_value",
+            json!("session.prompt"),
         ),
         (
             update(
@@ -135,9 +146,19 @@ fn what_does_not_fit_is_refused_by_path() {
             json!("type"),
         ),
         (
-            json!({"type": "response.create", "response": {"conversation": "none"}}),
+            json!({"type": "response.create", "response": {"conversation": "other"}}),
             "invalid_value",
             json!("response.conversation"),
+        ),
+        (
+            json!({"type": "conversation.item.create", "item": {"type": "mcp_call"}}),
+            "invalid_value",
+            json!("item.type"),
+        ),
+        (
+            json!({"type": "response.create", "response": {"input": [{"type": "item_reference"}]}}),
+            "missing_required_parameter",
+            json!("response.input[0].id"),
         ),
         (
             json!({"type": "response.create", "response": {"metadata": {"k": 1}}}),

@@ -1,7 +1,7 @@
 //! What a client asks for, and how it is refused.
 use voiced_core::{
     engine::ToolChoice,
-    turn::{CommandId, Message, Place, Refusal, ReplyOptions, Role, Settings},
+    turn::{CommandId, Message, Place, Refusal, ReplyOptions, Role},
 };
 
 use super::*;
@@ -50,26 +50,15 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
             "tool_choice": "none", "metadata": {"client_event_id": "x"}}}),
     );
     let commands: Vec<&Command> = asked.commands.iter().map(|(_, command)| command).collect();
-    let choice = |choice| {
-        Command::Configure(Settings {
-            tool_choice: Some(choice),
-            ..Settings::default()
-        })
-    };
-    assert_eq!(commands[0], &choice(ToolChoice::None));
     assert_eq!(
-        commands[1],
-        &Command::Respond(ReplyOptions {
-            asked: None,
+        commands,
+        [&Command::Respond(ReplyOptions {
             instructions: Some("Greet.".into()),
             spoken: Some(false),
-            max_tokens: Some(50),
-        })
-    );
-    assert_eq!(
-        commands[2],
-        &choice(ToolChoice::Auto),
-        "the session's choice comes back"
+            max_tokens: Some(Some(50)),
+            tool_choice: Some(ToolChoice::None),
+            ..ReplyOptions::default()
+        })]
     );
     let seen = tell(
         &mut dialect,
@@ -79,7 +68,7 @@ fn a_response_is_asked_for_with_overrides_and_metadata() {
                 item: id("a"),
                 previous: None,
                 spoken: false,
-                asked: Some(asked.commands[1].0),
+                asked: Some(asked.commands[0].0),
             },
             text(1, "Hello."),
             ended(1, "a", ReplyOutcome::Completed, "Hello.", 6),

@@ -86,6 +86,7 @@ impl FakeCall {
 pub(super) fn dialect() -> Dialect {
     let options = DialectOptions {
         carrier: Carrier::WebRtc,
+        kind: Default::default(),
         name: "0badcafe".into(),
         strict: false,
         extensions: false,

@@ -80,7 +80,12 @@ pub(super) async fn connect_over(
     query: &str,
     protocols: &str,
 ) -> Result<Client, Error> {
-    let url = format!("ws://{}/v1/realtime?{query}", daemon.address);
+    // A query of the usual address, or another address.
+    let path = match query.strip_prefix('/') {
+        Some(_) => query.to_owned(),
+        None => format!("/v1/realtime?{query}"),
+    };
+    let url = format!("ws://{}{path}", daemon.address);
     let mut request = url.into_client_request().unwrap();
     if !protocols.is_empty() {
         let protocols = protocols.parse().unwrap();

@@ -2,7 +2,10 @@
 use super::*;
 use std::cell::RefCell;
 
-use crate::{record::Recorder, turn::Settings};
+use crate::{
+    record::Recorder,
+    turn::{AsideEvent, Character},
+};
 
 /// How many random calls are tried, and how long each is.
 const CALLS: u64 = 1_000_000;
@@ -32,6 +35,7 @@ fn any_policy(random: &mut Random) -> TurnPolicy {
         interrupt: random.below(5) > 0,
         reply: random.below(5) > 0,
         idle: (random.below(4) == 0).then_some(Duration::from_secs(5)),
+        idle_by_model: random.below(2) == 0,
         ..TurnPolicy::default()
     }
 }
@@ -47,7 +51,7 @@ fn any_fact(random: &mut Random, epoch: Epoch) -> TurnEvent {
         id: CommandId(1),
         command,
     };
-    match random.below(28) {
+    match random.below(33) {
         0..=2 => TurnEvent::SpeechStarted { at },
         3..=5 => TurnEvent::SpeechEnded {
             at,
@@ -106,6 +110,29 @@ fn any_fact(random: &mut Random, epoch: Epoch) -> TurnEvent {
             policy: Some(any_policy(random)),
             ..Settings::default()
         })),
+        28 => TurnEvent::ToolArguments {
+            epoch,
+            call: "c".into(),
+            name: "clock".into(),
+            delta: "{".into(),
+        },
+        29 => command(Command::Respond(ReplyOptions {
+            aside: true,
+            ..ReplyOptions::default()
+        })),
+        30 => TurnEvent::Aside {
+            id: CommandId(1),
+            event: AsideEvent::Ended {
+                outcome: ReplyOutcome::Completed,
+                end: ReplyEnd::default(),
+            },
+        },
+        31 => TurnEvent::PersonaChanged(Character::default()),
+        32 => TurnEvent::ServerReturned {
+            epoch,
+            call: "c".into(),
+            output: Ok("x".into()),
+        },
         27 if random.below(16) == 0 => TurnEvent::CallEnded(EndReason::CallerLeft),
         _ => TurnEvent::Tick,
     }
@@ -154,7 +181,9 @@ impl Witness {
     fn see(&mut self, action: &Action) {
         assert!(!self.is_over, "nothing is ordered after the end");
         match action {
-            Action::StartReply(order) if order.leg == 0 => self.moves_to(order.epoch),
+            Action::StartReply(order) if order.leg == 0 && !order.goes_on => {
+                self.moves_to(order.epoch);
+            }
             Action::StartReply(order) => assert_eq!(Some(order.epoch), self.replying),
             Action::Interrupt { epoch } => {
                 self.moves_to(*epoch);
