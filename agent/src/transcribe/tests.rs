@@ -1,5 +1,5 @@
 //! Recordings cut at their pauses, whole, and written in every form.
-use voiced_core::engine::{Engine, EngineError, Progress, SlotId, SpeechProbability};
+use voiced_core::engine::{Engine, EngineError, HeardWord, Progress, SlotId, SpeechProbability};
 use voiced_pipeline::worker;
 
 use super::*;

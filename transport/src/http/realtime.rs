@@ -68,11 +68,12 @@ pub(crate) async fn open(
     take(&doors, request, dialect, upgrade).await
 }
 
-/// `GET /v1/audio/transcriptions/realtime`: speech written down, in Mistral's words.
-#[utoipa::path(get, path = "/v1/audio/transcriptions/realtime", tag = "audio",
+/// Have speech written down over a WebSocket, in Mistral's words
+#[utoipa::path(get, path = "/v1/audio/transcriptions/realtime", tag = "realtime",
+    params(("model" = Option<String>, Query, description = "Any name")),
     responses(
-        (status = 101, description = "A WebSocket with Mistral's realtime transcription events"),
-        (status = 401, description = "No key, or a wrong one", body = super::ErrorBody),
+        (status = 101, description = "The session begins"),
+        (status = 503, description = "No line is free", body = super::ErrorBody),
     ))]
 pub(crate) async fn transcribe(
     State(doors): State<Arc<Doors>>,

@@ -99,7 +99,7 @@ fn too_many(doors: &Doors, error: &TooManySecrets) -> Refusal {
     }
 }
 
-/// `POST /v1/client/sessions`: the same in Mistral's words, for its realtime transcription.
+/// Make a short-lived secret, in Mistral's words
 #[utoipa::path(post, path = "/v1/client/sessions", tag = "realtime",
     request_body(content = Object, description = "`purpose`, `model` and `ttl_seconds`"),
     responses(

@@ -3,6 +3,7 @@
 mod kept;
 mod tools;
 mod turn_detection;
+mod voices;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use self::{
     kept::{Kept, merge},
     tools::{tool_choice_to_wire, tools_to_wire},
     turn_detection::TurnDetection,
+    voices::FOREIGN_VOICES,
 };
 use super::{SessionKind, events::WireError, fields::Fields, items::Takes, sound::Format};
 
@@ -65,32 +67,6 @@ impl Default for SessionDefaults {
     }
 }
 
-impl SessionDefaults {
-    /// The voice as the wire shows it, and the daemon's name for it.
-    pub fn voice_of(&self, output: &Fields<'_>) -> Result<Option<(Value, String)>, WireError> {
-        let Some(shown) = output.value("voice") else {
-            return Ok(None);
-        };
-        let asked = match shown {
-            Value::Object(_) => match output.object("voice")? {
-                Some(fields) => fields.required_string("id")?,
-                None => return Ok(None),
-            },
-            _ => output.string("voice")?.unwrap_or_default(),
-        };
-        let voices = &self.voices;
-        let voice = if voices.is_empty() || voices.iter().any(|voice| voice == asked) {
-            asked.to_owned()
-        } else if FOREIGN_VOICES.contains(&asked) {
-            self.voice.clone()
-        } else {
-            let names: Vec<&str> = voices.iter().map(String::as_str).collect();
-            return Err(output.unsupported("voice", asked, &names));
-        };
-        Ok(Some((shown.clone(), voice)))
-    }
-}
-
 /// What is done to the noise in the caller's sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoiseReduction {
@@ -106,12 +82,6 @@ pub enum NoiseReduction {
     /// For a microphone in the room.
     FarStrong,
 }
-
-/// Names that clients of the original service ask for without choosing.
-const FOREIGN_VOICES: [&str; 13] = [
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse",
-    "marin", "cedar",
-];
 
 /// One session's settings.
 #[derive(Clone, Debug)]
