@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 use voiced_transport::{
-    openai_realtime::{Carrier, Dialect, DialectOptions, session::SessionDefaults},
+    openai_realtime::{Carrier, Dialect, DialectOptions, SessionKind, session::SessionDefaults},
     webrtc::Offer,
 };
 
@@ -198,6 +198,7 @@ fn message() -> impl Strategy<Value = String> {
 fn dialect(strict: bool, carrier: Carrier) -> Dialect {
     let options = DialectOptions {
         carrier,
+        kind: SessionKind::Conversation,
         name: "fuzz".into(),
         strict,
         extensions: true,
