@@ -2,7 +2,7 @@
 use voiced_transport::http::console::{Catalogue, Engines, PersonaEntry, VoiceEntry};
 
 use crate::{
-    config::{Config, EarEngine, MindEngine, VoiceEngine},
+    config::{Config, MindEngine, VoiceEngine},
     voices,
 };
 
@@ -20,10 +20,7 @@ pub fn of(config: &Config) -> Catalogue {
         personas: entries.collect(),
         voices: voices(&config.voice.engine),
         engines: Engines {
-            ear: match &config.ear.engine {
-                EarEngine::PocketSphinx { .. } => "pocketsphinx".to_owned(),
-                EarEngine::Scripted { .. } => "scripted".to_owned(),
-            },
+            ear: config.ear.engine.name().to_owned(),
             mind: match &config.mind.engine {
                 MindEngine::Scripted => "scripted".to_owned(),
                 MindEngine::OpenAi(settings) => settings.model.clone(),

@@ -9,8 +9,8 @@ use crate::{
     cli::{Command, VoicesCommand},
     config::{self, Config, ConfigError, LogFormat, Needs, Sources, print},
     daemon,
-    engines::{self, EngineLost},
-    inventory, logging, recording, speak, terminal, transcribe, voices,
+    engines::EngineLost,
+    inventory, logging, models, speak, terminal, transcribe, voices,
 };
 
 /// A mistake in the configuration or on the command line.
@@ -43,6 +43,12 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Transcribe(transcribe) => run_transcribe(&transcribe)?,
         Command::Speak(speak) => run_speak(&speak)?,
         Command::Voices(voices) => run_voices(&voices.command)?,
+        Command::Models(command) => {
+            let sources = command.config.sources(models::flags(&command));
+            let config = load(&sources, Needs::default())?;
+            start_quiet_log(&config);
+            block_on(models::run(&command.command, &config))?;
+        }
         Command::Check(check) => run_check(&check)?,
         Command::Bench(options) => {
             return Ok(match block_on(bench::run(&options))? {
@@ -119,12 +125,9 @@ fn run_transcribe(options: &cli::Transcribe) -> anyhow::Result<()> {
         ear: true,
         ..Needs::default()
     };
-    let config = load(&options.config.sources(Vec::new()), needs)?;
+    let config = load(&options.sources(), needs)?;
     start_quiet_log(&config);
-    let samples = recording::read(&options.file)?;
-    let utterances = block_on(engines::transcribe(&config, &samples))?;
-    terminal::print(&transcribe::format(&utterances, options.format));
-    Ok(())
+    block_on(transcribe::run(options, &config))
 }
 
 fn run_speak(options: &cli::Speak) -> anyhow::Result<()> {

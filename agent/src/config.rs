@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use voiced_nn::matrix::Format;
 use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
+pub mod ear;
 pub mod findings;
 pub mod keys;
 pub mod layers;
@@ -27,6 +28,7 @@ pub mod voice;
 use crate::{persona::Persona, tools::Zone};
 
 pub use self::{
+    ear::{Ear, EarEngine, Models, VoxtralEar, how_to_get_voxtral, missing_of_pocketsphinx},
     findings::{ConfigError, Finding, Origin},
     layers::Sources,
 };
@@ -52,6 +54,8 @@ pub struct Config {
     pub edge: Edge,
     /// This machine's own sound.
     pub local: Local,
+    /// Where the files of models are.
+    pub models: Models,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.
@@ -152,30 +156,6 @@ pub struct Webrtc {
     pub connect_within: Duration,
     /// Silence of the network after which a call is over.
     pub lost_after: Duration,
-}
-
-/// The recogniser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ear {
-    /// Calls it hears at once.
-    pub rows: usize,
-    /// Which one.
-    pub engine: EarEngine,
-}
-
-/// Which recogniser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EarEngine {
-    /// PocketSphinx with the model in this folder.
-    PocketSphinx {
-        /// The folder.
-        model: PathBuf,
-    },
-    /// One that hears these words in every utterance.
-    Scripted {
-        /// The words.
-        words: String,
-    },
 }
 
 /// The chat model.
@@ -356,14 +336,6 @@ pub fn load(sources: &Sources, needs: Needs) -> Result<Loaded, ConfigError> {
         raw,
         origins,
     })
-}
-
-/// Whether a folder holds a PocketSphinx model: what is missing, if anything.
-pub fn missing_of_pocketsphinx(model: &Path) -> Option<PathBuf> {
-    ["en-us/mdef", "cmudict-en-us.dict", "en-us.lm.bin"]
-        .into_iter()
-        .map(|file| model.join(file))
-        .find(|file| !file.is_file())
 }
 
 #[cfg(test)]

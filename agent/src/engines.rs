@@ -1,28 +1,22 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
+pub mod ear;
+mod voice;
+
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{
-    embedded::{self as sphinx, EmbeddedOptions},
-    scripted::ScriptedEar,
-    turn::WordTurns,
-    vad::Earshot,
-};
+use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
 use voiced_llm::{openai::OpenAi, scripted};
-use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient};
 
 use crate::{
-    config::{Config, Ear, EarEngine, Mind, MindEngine},
+    config::{Config, Mind, MindEngine},
     persona::Persona,
-    transcribe::{self, Utterance},
 };
-
-mod voice;
 
 pub use voice::voice;
 
@@ -54,8 +48,9 @@ impl Engines {
     /// # Errors
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
-        let ear = ear(&config.ear)?;
-        let voice = voice(&config.voice).await?;
+        let threads = config.models.threads;
+        let ear = ear::start(&config.ear, threads).await?;
+        let voice = voice(&config.voice, threads).await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -106,19 +101,6 @@ impl Engines {
     }
 }
 
-fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
-    let client = match &ear.engine {
-        EarEngine::PocketSphinx { model } => {
-            let options = EmbeddedOptions {
-                model: Some(model.clone()),
-            };
-            worker::spawn("ear", sphinx::Embedded::new(ear.rows, &options)?)
-        }
-        EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
-    };
-    client.context("cannot start the recogniser's thread")
-}
-
 /// A chat model that all personas share.
 async fn mind(mind: &Mind) -> anyhow::Result<Option<EngineClient<Prompt, ReplyPiece>>> {
     Ok(match &mind.engine {
@@ -143,19 +125,4 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
     Arc::new(|| Box::new(WordTurns))
-}
-
-/// Hears a whole recording with the configured recogniser.
-///
-/// # Errors
-/// When it cannot be had, or gives up.
-pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<Utterance>> {
-    let one = Ear {
-        rows: 1,
-        ..config.ear.clone()
-    };
-    let engine = ear(&one)?;
-    let mut detector = (activity_detector())();
-    let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
-    Ok(heard.await?)
 }

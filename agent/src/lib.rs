@@ -8,8 +8,9 @@
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
-//! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`reader`], [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
 //! - [`voices`]: whose voices there are, added and tried;
+//! - [`models`]: files of models fetched, looked through and quantised;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
@@ -24,7 +25,9 @@ pub mod engines;
 pub mod inventory;
 pub mod logging;
 pub mod measures;
+pub mod models;
 pub mod persona;
+pub mod reader;
 pub mod recording;
 pub mod speak;
 #[cfg(feature = "local-audio")]

@@ -1,19 +1,10 @@
-//! Recordings: any WAV, FLAC, MP3 or Ogg Vorbis in, mono samples at the rate the recogniser hears,
+//! Recordings: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser hears,
 //! or the voices speak, out. What cannot be read is an error in words, never a panic.
-use std::{
-    io::{self, Cursor, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
-use symphonia::core::{
-    codecs::audio::{AudioDecoder, AudioDecoderOptions},
-    errors::Error,
-    formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
-    io::{MediaSource, MediaSourceStream},
-    meta::MetadataOptions,
-    packet::Packet,
-};
-use voiced_core::{audio::SampleRate, resample::Resampler};
+use voiced_core::audio::SampleRate;
+
+use crate::reader::{Input, Reader};
 
 /// Why a recording could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +18,7 @@ pub enum RecordingError {
         source: io::Error,
     },
     /// It is not in a form that is understood.
-    #[error("{name} is no WAV, FLAC, MP3 or Ogg Vorbis recording: {why}")]
+    #[error("{name} is no WAV, FLAC, MP3, Ogg or M4A recording: {why}")]
     Form {
         /// The file.
         name: String,
@@ -53,108 +44,10 @@ pub fn read_speech(path: &Path) -> Result<Vec<f32>, RecordingError> {
 }
 
 fn read_at(path: &Path, rate: SampleRate) -> Result<Vec<f32>, RecordingError> {
-    let name = path.display().to_string();
-    let read_error = |source| RecordingError::Read {
-        name: name.clone(),
-        source,
-    };
-    let mut hint = Hint::new();
-    let source: Box<dyn MediaSource> = if path == Path::new("-") {
-        // Formats are recognised by looking back and forth, which a pipe does not allow.
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes).map_err(read_error)?;
-        Box::new(Cursor::new(bytes))
-    } else {
-        if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
-            hint.with_extension(extension);
-        }
-        let file = std::fs::File::open(path).map_err(read_error)?;
-        if file.metadata().map_err(read_error)?.is_dir() {
-            return Err(read_error(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        Box::new(file)
-    };
-    decode(source, &hint, rate).map_err(|error| RecordingError::Form {
-        name,
-        why: error.to_string(),
-    })
-}
-
-fn decode(source: Box<dyn MediaSource>, hint: &Hint, to: SampleRate) -> Result<Vec<f32>, Error> {
-    let stream = MediaSourceStream::new(source, Default::default());
-    let mut format = symphonia::default::get_probe().probe(
-        hint,
-        stream,
-        FormatOptions::default(),
-        MetadataOptions::default(),
-    )?;
-    let none = Error::Unsupported("there is no sound in it");
-    let Some(track) = format.default_track(TrackType::Audio) else {
-        return Err(none);
-    };
-    let parameters = track.codec_params.as_ref().and_then(|codec| codec.audio());
-    let Some(parameters) = parameters else {
-        return Err(none);
-    };
-    let track_id = track.id;
-    let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())?;
-    all_of(&mut *format, decoder, track_id, to)
-}
-
-/// All of one track, mixed down and resampled.
-fn all_of(
-    format: &mut dyn FormatReader,
-    mut decoder: Box<dyn AudioDecoder>,
-    track_id: u32,
-    to: SampleRate,
-) -> Result<Vec<f32>, Error> {
-    let mut heard = Vec::new();
-    let mut resampler: Option<(u32, Resampler)> = None;
-    let (mut interleaved, mut mono) = (Vec::new(), Vec::new());
-    while let Some(packet) = next_packet(format)? {
-        if packet.track_id != track_id {
-            continue;
-        }
-        let sound = match decoder.decode(&packet) {
-            Ok(sound) => sound,
-            // A damaged packet is skipped; players do the same.
-            Err(Error::DecodeError(_)) => continue,
-            Err(error) => return Err(error),
-        };
-        let n_channels = sound.spec().channels().count().max(1);
-        let hz = sound.spec().rate();
-        interleaved.resize(sound.samples_interleaved(), 0.0_f32);
-        sound.copy_to_slice_interleaved(&mut interleaved);
-        mono.clear();
-        let frames = interleaved.chunks_exact(n_channels);
-        mono.extend(frames.map(|frame| frame.iter().sum::<f32>() / n_channels as f32));
-        let resampler = match &mut resampler {
-            Some((same, resampler)) if *same == hz => resampler,
-            other => {
-                let rate = SampleRate::new(hz)
-                    .ok_or(Error::Unsupported("its sample rate is not 4 to 384 kHz"))?;
-                if let Some((_, old)) = other {
-                    old.flush(&mut heard);
-                }
-                &mut other.insert((hz, Resampler::new(rate, to))).1
-            }
-        };
-        resampler.process(&mono, &mut heard);
-    }
-    if let Some((_, resampler)) = &mut resampler {
-        resampler.flush(&mut heard);
-    }
-    Ok(heard)
-}
-
-/// A recording that was cut off, or streamed without saying how long it would be, ends where it
-/// ends; what its last packet lacks is lost with it.
-fn next_packet(format: &mut dyn FormatReader) -> Result<Option<Packet>, Error> {
-    match format.next_packet() {
-        Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        packet => packet,
-    }
+    let mut reader = Reader::open(path, Input::Whole, rate)?;
+    let mut sound = Vec::new();
+    while reader.next(&mut sound)? {}
+    Ok(sound)
 }
 
 #[cfg(test)]
@@ -200,16 +93,18 @@ mod tests {
 
     #[test]
     fn a_stream_of_unknown_length_is_read_to_its_end_at_either_rate() {
-        for form in [Form::Wav, Form::Flac] {
+        let folder = TempDir::new().unwrap();
+        for (form, name) in [(Form::Wav, "endless.wav"), (Form::Flac, "endless.flac")] {
             let mut bytes = Vec::new();
             let mut written = SoundFile::new(form, Target::Stream).unwrap();
             written
                 .push(&tone(SampleRate::SPEECH, 1.0), &mut bytes)
                 .unwrap();
             written.finish(&mut bytes).unwrap();
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
             for rate in [SampleRate::HEARING, SampleRate::SPEECH] {
-                let source = Box::new(Cursor::new(bytes.clone()));
-                let read = decode(source, &Hint::new(), rate).unwrap();
+                let read = read_at(&path, rate).unwrap();
                 let want = rate.hz() as usize;
                 assert!(
                     (want - 1_000..=want).contains(&read.len()),

@@ -104,6 +104,8 @@ impl Engine for Embedded {
         match input {
             Hearing::Audio(frame) => utterance.hear(&frame.samples),
             Hearing::SpeechStarted => utterance.begin(),
+            // One language, one way.
+            Hearing::Tune(_) => {}
             Hearing::Finalize => utterance.finish(),
             Hearing::Discard => {
                 if let Some(decoder) = utterance.discard() {
@@ -148,7 +150,7 @@ impl Engine for Embedded {
                     if let Some(decoder) = decoder {
                         self.pool.give_back(decoder);
                     }
-                    emit(SlotId(slot), Heard::Final(words));
+                    emit(SlotId(slot), Heard::Final(words.into()));
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use voiced_core::{
     audio::SampleRate,
-    engine::{Engine, EngineError, Heard, Hearing, Progress, SlotId},
+    engine::{Engine, EngineError, Heard, HeardWord, Hearing, Progress, SlotId, Transcript},
 };
 use voiced_nn::{rows::values, tekken::Tekken};
 
@@ -21,11 +21,13 @@ use crate::{
     words::{POSITION, Token, Word, transcript},
 };
 
+mod beginnings;
 mod choice;
 mod options;
 mod plan;
 mod session;
 
+use beginnings::Beginnings;
 pub use options::{EosPolicy, Options};
 pub use plan::{Plan, PlanError};
 use session::{Flush, Renewal, Session};
@@ -53,8 +55,7 @@ pub struct Ear {
     rows: Vec<Option<Session>>,
     /// Forks in progress; their slots follow those of the rows.
     spares: Vec<Option<Flush>>,
-    /// A row that has heard the silence every session begins with, in the last slot.
-    beginning: Row,
+    beginnings: Beginnings,
 }
 
 impl Ear {
@@ -67,43 +68,18 @@ impl Ear {
         options: Options,
     ) -> Result<Ear, EngineError> {
         options.check().map_err(EngineError::device)?;
-        let slots = plan.slots();
-        let caches = Caches::new(model.config(), slots, TOGETHER, plan.cache);
-        let beginning = Row::new(&model, options.delay).map_err(EngineError::device)?;
-        let mut ear = Ear {
+        let caches = Caches::new(model.config(), plan.slots(), TOGETHER, plan.cache);
+        let beginnings = Beginnings::new(&model, &control, plan.cache, options.delay);
+        Ok(Ear {
             caches: caches.map_err(EngineError::device)?,
+            beginnings: beginnings.map_err(EngineError::device)?,
             model,
             control,
             tekken,
             options,
             rows: (0..plan.rows).map(|_| None).collect(),
             spares: (0..plan.spares).map(|_| None).collect(),
-            beginning,
-        };
-        ear.begin().map_err(EngineError::device)?;
-        Ok(ear)
-    }
-
-    /// Hears the silence in front of every session once; rows start from a copy.
-    fn begin(&mut self) -> candle_core::Result<()> {
-        let slot = self.beginning_slot();
-        let row = &mut self.beginning;
-        while row.encodable() > 0 {
-            let count = row.encodable().min(TOGETHER);
-            let mut work = [(slot, &mut *row, count)];
-            self.model.encode(&mut self.caches, &mut work, None)?;
-        }
-        while row.decodable() > 0 {
-            let count = row.decodable().min(TOGETHER);
-            let mut work = [(slot, &mut *row, count)];
-            self.model
-                .decode(&mut self.caches, &mut work, &self.control, None)?;
-        }
-        Ok(())
-    }
-
-    fn beginning_slot(&self) -> usize {
-        self.rows.len() + self.spares.len()
+        })
     }
 
     /// Bytes of the packed weights.
@@ -117,6 +93,7 @@ impl Ear {
         ready: &[bool],
         emit: &mut dyn FnMut(SlotId, Said),
     ) -> Result<Progress, EngineError> {
+        let prepared = self.prepare(ready).map_err(EngineError::device)?;
         let mut spoken = vec![false; self.rows.len()];
         for (slot, ready) in ready.iter().enumerate().take(self.rows.len()) {
             if *ready && self.take_inputs(slot) {
@@ -147,11 +124,26 @@ impl Ear {
             }
         }
         self.renew(ready);
-        if stepped || spoken.contains(&true) {
+        if prepared || stepped || spoken.contains(&true) {
             Ok(Progress::Stepped)
         } else {
             Ok(Progress::Idle)
         }
+    }
+
+    /// Goes on with the beginnings that ready rows will start from and that are not there yet.
+    fn prepare(&mut self, ready: &[bool]) -> candle_core::Result<bool> {
+        let mut any = false;
+        for (session, ready) in self.rows.iter().zip(ready) {
+            if let (Some(session), true) = (session, *ready)
+                && self.beginnings.row(session.delay).is_none()
+            {
+                self.beginnings
+                    .prepare(&self.model, &self.control, session.delay)?;
+                any = true;
+            }
+        }
+        Ok(any)
     }
 
     /// Hands a row as much of its input as it can use now; true when it was asked to finalise
@@ -164,6 +156,13 @@ impl Ear {
             match session.inbox.front() {
                 None => return false,
                 Some(Hearing::Audio(_)) => {
+                    if !session.has_begun() {
+                        let caches = &mut self.caches;
+                        match self.beginnings.start(session.delay, caches, slot) {
+                            Some(row) => session.begin(row),
+                            None => return false,
+                        }
+                    }
                     if !session.wants_audio() {
                         return false;
                     }
@@ -171,6 +170,9 @@ impl Ear {
                     continue;
                 }
                 Some(Hearing::SpeechStarted) => {}
+                Some(Hearing::Tune(tuned)) => {
+                    session.delay = tuned.delay.map_or(session.delay, options::nearest);
+                }
                 // One at a time: what follows a finalise waits for its answer.
                 Some(_) if session.flushing => return false,
                 Some(Hearing::Discard) => session.discard(),
@@ -282,10 +284,12 @@ impl Ear {
     }
 
     fn start_anew(&mut self, slot: usize, renewal: Renewal) {
-        let from = self.beginning_slot();
-        self.caches.copy(&self.beginning, from, slot);
-        if let Some(session) = &mut self.rows[slot] {
-            session.renew(&self.model, self.beginning.clone(), renewal);
+        let Some(session) = &mut self.rows[slot] else {
+            return;
+        };
+        // Tuned meanwhile, and not ready yet: then in a later step.
+        if let Some(row) = self.beginnings.start(session.delay, &mut self.caches, slot) {
+            session.renew(&self.model, row, renewal);
         }
     }
 }
@@ -321,10 +325,10 @@ impl Engine for Ear {
 
     fn open(&mut self, slot: SlotId) {
         self.close(slot);
-        let to = slot.0;
-        let from = self.beginning_slot();
-        self.caches.copy(&self.beginning, from, to);
-        self.rows[to] = Some(Session::new(self.beginning.clone()));
+        let delay = self.options.delay;
+        let row = self.beginnings.row(delay).cloned();
+        // Copied to the row's slot with the first audio; until then the delay may change.
+        self.rows[slot.0] = row.map(|row| Session::new(row, delay));
     }
 
     fn feed(&mut self, slot: SlotId, input: Hearing) -> Result<(), EngineError> {
@@ -364,10 +368,23 @@ impl Engine for Ear {
                 slot,
                 match said {
                     Said::Partial(text) => Heard::Partial(text),
-                    Said::Final(words) => Heard::Final(transcript(&words)),
+                    Said::Final(words) => Heard::Final(Transcript {
+                        text: transcript(&words),
+                        words: words.into_iter().map(heard_word).collect(),
+                    }),
                 },
             );
         })
+    }
+}
+
+/// A word as a session is told of it.
+fn heard_word(word: Word) -> HeardWord {
+    HeardWord {
+        text: word.text.trim().to_owned(),
+        start: word.start,
+        end: word.end,
+        confidence: word.confidence,
     }
 }
 

@@ -60,7 +60,7 @@ impl Engine for ScriptedEar {
         let row = &mut self.rows[slot.0];
         match input {
             Hearing::Audio(frame) => frame.samples.iter().for_each(|s| row.hear(*s)),
-            Hearing::SpeechStarted => {}
+            Hearing::SpeechStarted | Hearing::Tune(_) => {}
             Hearing::Finalize => {
                 row.finals.push_back(row.loud);
                 row.forget();
@@ -86,7 +86,10 @@ impl Engine for ScriptedEar {
             }
             if let Some(loud) = row.finals.pop_front() {
                 let all = if loud >= LEAST { self.words.len() } else { 0 };
-                emit(SlotId(slot), Heard::Final(self.words[..all].join(" ")));
+                emit(
+                    SlotId(slot),
+                    Heard::Final(self.words[..all].join(" ").into()),
+                );
                 progress = Progress::Stepped;
             } else if row.loud >= LEAST {
                 let heard = (row.loud / WORD).min(self.words.len());

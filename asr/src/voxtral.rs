@@ -303,14 +303,23 @@ impl Caches {
         together: usize,
         format: CacheFormat,
     ) -> std::io::Result<Caches> {
-        let stack = |stack: &Stack, rows: usize| {
+        Caches::sized(config, [slots, slots], together, format)
+    }
+
+    fn sized(
+        config: &Config,
+        [encoder, decoder]: [usize; 2],
+        together: usize,
+        format: CacheFormat,
+    ) -> std::io::Result<Caches> {
+        let stack = |stack: &Stack, slots: usize, rows: usize| {
             let shape = stack.attention(config.naming).cache_shape(slots, rows);
             let layers = (0..stack.layers).map(|_| KvCache::new(shape, format));
             layers.collect::<std::io::Result<Vec<_>>>()
         };
         Ok(Caches {
-            encoder: stack(&config.encoder, together * STACKED)?,
-            decoder: stack(&config.decoder, together)?,
+            encoder: stack(&config.encoder, encoder, together * STACKED)?,
+            decoder: stack(&config.decoder, decoder, together)?,
             windows: [config.encoder.window, config.decoder.window],
         })
     }
@@ -322,6 +331,34 @@ impl Caches {
             stack.layers * shape.bytes(format)
         };
         stack(&config.encoder, together * STACKED) + stack(&config.decoder, together)
+    }
+
+    /// Memory for the silence every session begins with: one ring of the encoder, which hears the
+    /// same whatever the delay, and one of the decoder for every delay of `delays`. Its memory
+    /// becomes resident as it is written, which is little.
+    pub fn beginnings(
+        config: &Config,
+        delays: usize,
+        together: usize,
+        format: CacheFormat,
+    ) -> std::io::Result<Caches> {
+        Caches::sized(config, [1, delays], together, format)
+    }
+
+    /// Copies a beginning: `row`, whose decoder wrote to slot `from` of `beginnings`, to slot `to`.
+    pub fn begin(&mut self, beginnings: &Caches, row: &Row, from: usize, to: usize) {
+        for (cache, silence) in self.encoder.iter_mut().zip(&beginnings.encoder) {
+            cache.copy_from(
+                silence,
+                0,
+                to,
+                row.encoded() * STACKED as u64,
+                self.windows[0],
+            );
+        }
+        for (cache, silence) in self.decoder.iter_mut().zip(&beginnings.decoder) {
+            cache.copy_from(silence, from, to, row.decoded(), self.windows[1]);
+        }
     }
 
     /// Copies what `row`, in slot `from`, may still look at to slot `to`.

@@ -32,7 +32,7 @@ fn finals(ear: &mut Embedded, finals: usize) -> Vec<(usize, String)> {
     while heard.len() < finals {
         let mut emit = |slot: SlotId, what| {
             if let Heard::Final(words) = what {
-                heard.push((slot.0, words));
+                heard.push((slot.0, words.text));
             }
         };
         if ear.step(&ready, &mut emit).unwrap() == Progress::Idle && heard.len() < finals {

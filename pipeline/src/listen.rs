@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, time::timeout};
 use voiced_core::{
     activity::{ActivityChange, ActivityPolicy, SpeechActivity, level_dbfs},
     audio::{AudioFrame, SampleRate},
-    engine::{Heard, Hearing, VoiceActivityDetector},
+    engine::{Heard, Hearing, HearingOptions, VoiceActivityDetector},
     turn::{EndReason, TurnEvent, TurnMode},
 };
 
@@ -30,6 +30,8 @@ pub enum ListenOrder {
     Forget,
     /// How speech is cut from now on.
     SetMode(TurnMode),
+    /// How the recogniser hears.
+    Tune(HearingOptions),
 }
 
 /// What `listen` is made of.
@@ -124,6 +126,7 @@ impl Feeder {
                 self.manual_begun = false;
                 self.forget();
             }
+            ListenOrder::Tune(options) => self.ear.send(Hearing::Tune(options)).await?,
             ListenOrder::SetMode(mode) => {
                 self.is_manual = mode == TurnMode::Manual;
                 self.manual_begun = false;
@@ -192,7 +195,7 @@ async fn hear(mut ear: Yields<Heard>, facts: &mpsc::Sender<TurnEvent>) {
     while let Some(heard) = ear.recv().await {
         let fact = match heard {
             Heard::Partial(text) => TurnEvent::Partial(text),
-            Heard::Final(text) => TurnEvent::Final(text),
+            Heard::Final(said) => TurnEvent::Final(said),
         };
         if facts.send(fact).await.is_err() {
             return;

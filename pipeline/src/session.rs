@@ -242,6 +242,7 @@ impl Session {
             Action::FinishHearing => self.order_listening(ListenOrder::Finish),
             Action::ForgetHearing => self.order_listening(ListenOrder::Forget),
             Action::SetMode(mode) => self.order_listening(ListenOrder::SetMode(mode)),
+            Action::TuneHearing(options) => self.order_listening(ListenOrder::Tune(options)),
             Action::RunTool { epoch, call } => self.run_tool(epoch, call),
             Action::Tell(event) => self.tell(event),
             Action::EndCall => self.is_over = true,

@@ -24,6 +24,7 @@ mod turns;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
+    engine::{Heard, HearingOptions},
     epoch::Epoch,
     history::History,
     time::SessionTime,
@@ -116,6 +117,10 @@ impl Conversation {
         };
         let mode = conversation.settings.policy.mode.clone();
         conversation.actions.push_back(Action::SetMode(mode));
+        let hearing = conversation.settings.hearing.clone();
+        if hearing != HearingOptions::default() {
+            conversation.actions.push_back(Action::TuneHearing(hearing));
+        }
         if let Some(words) = greeting {
             conversation.start_words(SessionTime::default(), words);
         }
@@ -135,8 +140,8 @@ impl Conversation {
             (_, E::SpeechEnded { at, silence }) if self.is_automatic() => {
                 self.on_speech_ended(now, at, silence);
             }
-            (_, E::Partial(text)) => self.on_words(now, &text, false),
-            (_, E::Final(text)) => self.on_words(now, &text, true),
+            (_, E::Partial(text)) => self.on_words(now, Heard::Partial(text)),
+            (_, E::Final(said)) => self.on_words(now, Heard::Final(said)),
             (Phase::Paused { .. }, E::EndOfTurn(probability)) => {
                 self.on_end_of_turn(now, probability);
             }

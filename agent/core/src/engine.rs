@@ -67,6 +67,18 @@ pub enum Hearing {
     Finalize,
     /// Forget what was heard since the last final.
     Discard,
+    /// How to hear. Best sent before any audio: an engine that cannot change in the middle changes
+    /// when it next starts anew, and one that has no such choice goes on as it does.
+    Tune(HearingOptions),
+}
+
+/// How one lease of a recogniser hears. `None` is as the engine was configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HearingOptions {
+    /// How long it listens on before it writes: longer is slower and more exact.
+    pub delay: Option<Duration>,
+    /// The language expected, as an ISO 639-1 code.
+    pub language: Option<String>,
 }
 
 /// What a recogniser says.
@@ -75,7 +87,44 @@ pub enum Heard {
     /// The whole hypothesis since the last final. May still change.
     Partial(String),
     /// The words since the last final, for good.
-    Final(String),
+    Final(Transcript),
+}
+
+/// Words for good.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transcript {
+    /// All of them.
+    pub text: String,
+    /// One by one, where the recogniser knows when each was said; empty where it does not.
+    pub words: Vec<HeardWord>,
+}
+
+impl From<String> for Transcript {
+    fn from(text: String) -> Self {
+        Transcript {
+            text,
+            words: Vec::new(),
+        }
+    }
+}
+
+impl From<&str> for Transcript {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+/// A word and what the recogniser knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeardWord {
+    /// As written, without the space around it. Usually one word; a few that ended together.
+    pub text: String,
+    /// When it began, counted in the audio of the lease.
+    pub start: Duration,
+    /// When it ended.
+    pub end: Duration,
+    /// How sure the recogniser is, 0 to 1.
+    pub confidence: f32,
 }
 
 /// What a chat model is given: one reply's worth.

@@ -7,7 +7,7 @@ mod told;
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    engine::{Prompt, ReplyEnd},
+    engine::{HearingOptions, Prompt, ReplyEnd, Transcript},
     epoch::Epoch,
 };
 
@@ -136,7 +136,7 @@ pub enum TurnEvent {
     /// The recogniser's hypothesis since its last final.
     Partial(String),
     /// The recogniser's final words since its last final; may be empty.
-    Final(String),
+    Final(Transcript),
     /// The turn detector's verdict on the pause.
     EndOfTurn(f32),
     /// The model wrote more.
@@ -228,6 +228,8 @@ pub enum Action {
     ForgetHearing,
     /// How `listen` cuts speech from now on.
     SetMode(TurnMode),
+    /// How the recogniser hears from now on.
+    TuneHearing(HearingOptions),
     /// Start a reply, or its next leg after tools returned. All older output is stale.
     StartReply(ReplyOrder),
     /// Play silence, keep the ring.

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::{Key, Kind, Section, section};
 
+mod ear;
 mod voice;
 
+pub use ear::{
+    Ear, EarMistral, EarOpenai, EarPocketsphinx, EarScripted, EarVllm, EarVoxtral, Models,
+};
 pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
 
 /// The whole file.
@@ -28,6 +32,8 @@ pub struct RawConfig {
     pub edge: Edge,
     /// The section `local`.
     pub local: Local,
+    /// The section `models`.
+    pub models: Models,
     /// The section `personas`.
     pub personas: Personas,
     /// The section `log`.
@@ -95,35 +101,6 @@ section! {
         connect_within_ms: u32 = 15_000, Kind::Whole(1_000, 120_000);
         /// A call that nothing has come from for so long is over.
         lost_after_ms: u32 = 10_000, Kind::Whole(1_000, 120_000);
-    }
-}
-
-section! {
-    /// The recogniser.
-    Ear at "ear" {
-        /// Which one: "pocketsphinx" hears US English without a download, modestly; "scripted"
-        /// hears the same words whatever is said, for tests and load.
-        engine: String = "pocketsphinx".into(), Kind::OneOf(&["pocketsphinx", "scripted"]);
-        /// Calls it hears at once. Two of them are kept spare for calls that are just ending.
-        rows: u32 = 10, Kind::Whole(3, 10_000);
-        sub pocketsphinx: EarPocketsphinx;
-        sub scripted: EarScripted;
-    }
-}
-
-section! {
-    /// PocketSphinx.
-    EarPocketsphinx at "ear.pocketsphinx" {
-        /// Folder of the acoustic model, dictionary and language model.
-        model: String = "/usr/share/pocketsphinx/model/en-us".into(), Kind::Path;
-    }
-}
-
-section! {
-    /// The recogniser that hears the same words in every sound.
-    EarScripted at "ear.scripted" {
-        /// What every utterance is heard as.
-        words: String = "one two three".into(), Kind::Text;
     }
 }
 
@@ -313,6 +290,10 @@ pub const SECTIONS: &[Section] = &[
     Webrtc::SECTION,
     Ear::SECTION,
     EarPocketsphinx::SECTION,
+    EarVoxtral::SECTION,
+    EarVllm::SECTION,
+    EarMistral::SECTION,
+    EarOpenai::SECTION,
     EarScripted::SECTION,
     Mind::SECTION,
     MindOpenai::SECTION,
@@ -326,6 +307,7 @@ pub const SECTIONS: &[Section] = &[
     TurnsActivity::SECTION,
     Edge::SECTION,
     Local::SECTION,
+    Models::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,

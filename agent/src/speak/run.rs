@@ -54,7 +54,7 @@ pub async fn run(options: &cli::Speak, config: &Config) -> anyhow::Result<()> {
     let form = form(options.format, &options.output);
     // Before the model is loaded, which may take minutes.
     let mut recorder = Recorder::create(&options.output, form, source.length)?;
-    let engine = engines::voice(&config.voice).await?;
+    let engine = engines::voice(&config.voice, config.models.threads).await?;
     let manner = Manner {
         voice: Some(config.voice.voice.as_str()).filter(|voice| !voice.is_empty()),
         speed: Some(config.voice.speed),

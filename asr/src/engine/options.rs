@@ -4,7 +4,7 @@ use std::time::Duration;
 /// How an engine hears.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// How long the model listens on before it writes, in positions of 80 ms: 1 to 15, or 30. The
+    /// How long the model listens on before it writes where a session does not say, in positions of 80 ms: 1 to 15, or 30. The
     /// published accuracy is for 6 (480 ms); fewer is quicker and less exact.
     pub delay: usize,
     /// What a token that says "over" means to a stream that goes on.
@@ -44,6 +44,15 @@ impl Options {
     }
 }
 
+/// The delay the model was made for that is nearest to `delay`, in positions.
+pub(super) fn nearest(delay: Duration) -> usize {
+    match delay.as_millis() {
+        0..80 => 1,
+        80..1_800 => ((delay.as_millis() + 40) / 80).min(15) as usize,
+        _ => 30,
+    }
+}
+
 /// What the token that says "over" means in a live stream, where it is no end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EosPolicy {
@@ -57,6 +66,22 @@ pub enum EosPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_delay_becomes_one_of_the_model() {
+        for (ms, positions) in [
+            (0, 1),
+            (80, 1),
+            (130, 2),
+            (480, 6),
+            (1_200, 15),
+            (1_700, 15),
+            (1_800, 30),
+            (9_000, 30),
+        ] {
+            assert_eq!(nearest(Duration::from_millis(ms)), positions, "{ms} ms");
+        }
+    }
 
     #[test]
     fn only_the_delays_of_the_model_are_taken() {

@@ -19,7 +19,7 @@ use crate::voxtral::{Caches, Config, Formats};
 pub struct PlanError {
     /// Rows asked for.
     pub rows: usize,
-    /// Rows, forks and the one sessions start from.
+    /// Rows and forks.
     pub slots: usize,
     /// Bytes of weights.
     pub weights: u64,
@@ -60,7 +60,7 @@ impl Plan {
             spares,
             cache,
             weights: formats.bytes(config) as u64,
-            // The row that sessions start from holds 31 positions and counts as nothing.
+            // What sessions start from is 31 positions for each delay and counts as nothing.
             caches: Caches::bytes(config, rows + spares, TOGETHER, cache) as u64,
         };
         match available.or_else(free) {
@@ -77,7 +77,7 @@ impl Plan {
 
     /// Rows of attention memory.
     pub fn slots(&self) -> usize {
-        self.rows + self.spares + 1
+        self.rows + self.spares
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let text = refused.unwrap_err().to_string();
         for part in [
             "8 rows",
-            "11 rows and forks",
+            "10 rows and forks",
             "GB of 6.00 GB available",
             "fewer rows",
         ] {

@@ -84,6 +84,9 @@ fn time(samples: u64) -> Duration {
 
 /// A lease's state.
 pub(super) struct Session {
+    /// In positions; of the row's next beginning.
+    pub delay: usize,
+    begun: bool,
     pub listener: Listener,
     pub inbox: VecDeque<Hearing>,
     /// Samples in the inbox.
@@ -108,9 +111,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(beginning: Row) -> Session {
+    /// Before its first audio; `row` says nothing yet.
+    pub fn new(row: Row, delay: usize) -> Session {
         Session {
-            listener: Listener::new(beginning, 0),
+            delay,
+            begun: false,
+            listener: Listener::new(row, 0),
             inbox: VecDeque::new(),
             waiting: 0,
             total: 0,
@@ -123,6 +129,17 @@ impl Session {
             told: String::new(),
             rescue_from: 0,
         }
+    }
+
+    /// Whether the row stands in its slot.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Begins with a row whose slot was just filled.
+    pub fn begin(&mut self, row: Row) {
+        self.listener = Listener::new(row, 0);
+        self.begun = true;
     }
 
     /// Queues an input.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 use std::{collections::BTreeMap, path::PathBuf};
 
-use voiced_core::audio::AudioFrame;
+use voiced_core::{audio::AudioFrame, engine::HearingOptions};
 use voiced_nn::{kv_cache::CacheFormat, matrix::Format};
 
 use super::*;
@@ -56,6 +56,23 @@ fn run(ear: &mut Ear, said: &mut Vec<(usize, Said)>, watched: usize, written: &m
     }
 }
 
+/// Steps until idle and keeps what every row wrote.
+fn run_watching(ear: &mut Ear, said: &mut Vec<(usize, Said)>, written: &mut [Written]) {
+    let ready = vec![true; ear.slots()];
+    while ear
+        .step_said(&ready, &mut |slot, what| said.push((slot.0, what)))
+        .unwrap()
+        == Progress::Stepped
+    {
+        for (session, written) in ear.rows.iter().zip(written.iter_mut()) {
+            let row = session.as_ref().map(|s| &s.listener.row);
+            if let Some(row) = row.filter(|row| row.chooses()) {
+                written.insert(row.decoded(), row.written());
+            }
+        }
+    }
+}
+
 /// Feeds `samples` in chunks and runs after each.
 fn hear(
     ear: &mut Ear,
@@ -82,6 +99,14 @@ fn finals(said: &[(usize, Said)], slot: usize) -> Vec<String> {
     words.collect()
 }
 
+fn tune(ear: &mut Ear, slot: usize, positions: u32) {
+    let tuned = HearingOptions {
+        delay: Some(POSITION * positions),
+        language: None,
+    };
+    ear.feed(SlotId(slot), Hearing::Tune(tuned)).unwrap();
+}
+
 fn finalize(ear: &mut Ear, slot: usize) -> String {
     ear.feed(SlotId(slot), Hearing::Finalize).unwrap();
     let mut said = Vec::new();
@@ -93,7 +118,10 @@ fn finalize(ear: &mut Ear, slot: usize) -> String {
 
 /// What a whole clip and the silence after it say, by the plain loop.
 fn plain(ear: &Ear, samples: &[f32]) -> String {
-    let delay = ear.options.delay;
+    plain_with(ear, samples, ear.options.delay)
+}
+
+fn plain_with(ear: &Ear, samples: &[f32], delay: usize) -> String {
     let mut caches = Caches::new(ear.model.config(), 1, 1, CacheFormat::F32).unwrap();
     let mut row = Row::new(&ear.model, delay).unwrap();
     let positions = samples.len().div_ceil(SAMPLES);
@@ -186,6 +214,83 @@ fn a_row_alone_is_the_row_in_any_company() {
         let asked = clip.chunks(640).len().div_ceil(50);
         assert_eq!(finals(&said, slot).len(), asked - 1);
         assert!(written == alone, "row {slot}");
+    }
+}
+
+#[test]
+fn every_row_has_its_own_delay_and_is_as_it_is_alone() {
+    let mut ear = ear(3, Options::default());
+    let clip: Vec<f32> = clip().repeat(2);
+    let mut alone = Vec::new();
+    let mut want = Vec::new();
+    for delay in [1, 6, 30] {
+        ear.open(SlotId(0));
+        tune(&mut ear, 0, delay);
+        alone.push(hear(&mut ear, 0, &clip, 640).1);
+        want.push(finalize(&mut ear, 0));
+        assert_eq!(want.last(), Some(&plain_with(&ear, &clip, delay as usize)));
+    }
+    assert!(alone[0] != alone[1] && alone[1] != alone[2]);
+    // Together, each in every slot once.
+    for turned in 0..3 {
+        let delays = [0, 1, 2].map(|slot| (slot + turned) % 3);
+        for (slot, which) in delays.iter().enumerate() {
+            ear.open(SlotId(slot));
+            tune(&mut ear, slot, [1, 6, 30][*which]);
+        }
+        let mut written = [Written::new(), Written::new(), Written::new()];
+        for chunk in clip.chunks(640) {
+            for slot in 0..3 {
+                ear.feed(SlotId(slot), audio(chunk)).unwrap();
+            }
+            // Every row is looked at in turn; all of them step with each.
+            let mut said = Vec::new();
+            run_watching(&mut ear, &mut said, &mut written);
+        }
+        for (slot, which) in delays.iter().enumerate() {
+            assert!(written[slot] == alone[*which], "slot {slot}, {delays:?}");
+            assert_eq!(finalize(&mut ear, slot), want[*which]);
+        }
+    }
+}
+
+#[test]
+fn a_delay_changed_in_the_middle_counts_from_the_next_beginning() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    hear(&mut ear, 0, &clip(), 1280);
+    tune(&mut ear, 0, 2);
+    hear(&mut ear, 0, &clip(), 1280);
+    let delay = |ear: &Ear| ear.rows[0].as_ref().unwrap().listener.row.delay();
+    assert_eq!(delay(&ear), 6);
+    ear.start_anew(0, Renewal::InAPause);
+    assert_eq!(delay(&ear), 2);
+    ear.open(SlotId(0));
+    hear(&mut ear, 0, &clip(), 1280);
+    assert_eq!(delay(&ear), 6, "the next lease knows nothing of it");
+}
+
+#[test]
+fn a_final_tells_its_words_one_by_one() {
+    let mut ear = ear(1, Options::default());
+    ear.open(SlotId(0));
+    ear.feed(SlotId(0), audio(&clip())).unwrap();
+    ear.feed(SlotId(0), Hearing::Finalize).unwrap();
+    let mut finals = Vec::new();
+    let mut emit = |_: SlotId, heard: Heard| {
+        if let Heard::Final(said) = heard {
+            finals.push(said);
+        }
+    };
+    while ear.step(&[true], &mut emit).unwrap() == Progress::Stepped {}
+    let [said] = finals.as_slice() else {
+        panic!("one final");
+    };
+    assert!(!said.words.is_empty());
+    for word in &said.words {
+        assert!(said.text.contains(&word.text) && word.text.trim() == word.text);
+        assert!(word.start <= word.end && word.end <= Duration::from_secs(5));
+        assert!(word.confidence > 0.0 && word.confidence <= 1.0);
     }
 }
 

@@ -79,6 +79,18 @@ impl Row {
         Ok(row)
     }
 
+    /// This row for another delay. Only the decoder knows of the delay, so what was encoded stays.
+    ///
+    /// # Panics
+    /// When a position was decoded already.
+    pub fn with_delay(&self, delay: usize) -> Row {
+        assert_eq!(self.decoded, 0, "the decoder has not begun");
+        Row {
+            delay,
+            ..self.clone()
+        }
+    }
+
     /// Positions that are the same in every session of one delay, audio or not: they may be
     /// computed once and copied.
     pub const fn common_positions() -> usize {

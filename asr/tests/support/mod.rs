@@ -144,8 +144,8 @@ fn drive(ear: &mut impl Transcriber, slot: SlotId, heard: &mut Transcript) -> bo
             assert_eq!(from, slot);
             match heard_now {
                 Heard::Partial(words) => heard.partials.push(words),
-                Heard::Final(words) => {
-                    heard.words = words;
+                Heard::Final(said) => {
+                    heard.words = said.text;
                     finals += 1;
                 }
             }

@@ -179,6 +179,43 @@ impl KvCache {
         }
     }
 
+    /// Copies the last `window` positions before `end` from a ring of another cache.
+    ///
+    /// # Panics
+    /// When the rings are not of the same shape and format, or the window is larger than they are.
+    pub fn copy_from(&mut self, other: &KvCache, from: usize, to: usize, end: u64, window: usize) {
+        let shape = self.shape;
+        let slots = shape.slots;
+        let alike = CacheShape {
+            slots,
+            ..other.shape
+        };
+        assert!(
+            shape == alike && self.format == other.format,
+            "rings of the same shape"
+        );
+        assert!(window <= shape.capacity(), "a window fits its ring");
+        let first = end.saturating_sub(window as u64) / BLOCK as u64;
+        let blocks = end.div_ceil(BLOCK as u64) - first;
+        let ring = (shape.capacity() / BLOCK) as u64;
+        for head in 0..shape.heads {
+            for block in first..first + blocks.min(ring) {
+                let block = (block % ring) as usize;
+                for (pages, source, dim) in [
+                    (&mut self.keys, &other.keys, shape.head_dim),
+                    (&mut self.values, &other.values, shape.value_dim()),
+                ] {
+                    let bytes = BLOCK * dim * self.format.bytes();
+                    let at = |slot: usize| {
+                        ((slot * shape.heads + head) * shape.capacity() / BLOCK + block) * bytes
+                    };
+                    pages[at(to)..at(to) + bytes]
+                        .copy_from_slice(&source[at(from)..at(from) + bytes]);
+                }
+            }
+        }
+    }
+
     /// The ring of every slot and head, in this order, to be handed to threads.
     pub(crate) fn rings(&mut self) -> Rings<'_> {
         let shape = self.shape;

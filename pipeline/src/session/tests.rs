@@ -55,7 +55,7 @@ async fn hear(mut row: Row<Hearing, Heard>) {
                 words.push_str("word ");
                 Heard::Partial(words.clone())
             }
-            Hearing::Finalize => Heard::Final(std::mem::take(&mut words)),
+            Hearing::Finalize => Heard::Final(std::mem::take(&mut words).into()),
             _ => continue,
         };
         if row.outputs.send(heard).await.is_err() {

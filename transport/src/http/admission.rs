@@ -167,6 +167,7 @@ fn over(later: Settings, earlier: Settings) -> Settings {
         speed: later.speed.or(earlier.speed),
         spoken: later.spoken.or(earlier.spoken),
         max_tokens: later.max_tokens.or(earlier.max_tokens),
+        hearing: later.hearing.or(earlier.hearing),
     }
 }
 

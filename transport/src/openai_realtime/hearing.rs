@@ -31,7 +31,9 @@ impl Dialect {
             }
             CallEvent::Partial { item, text } => self.partial(item, &text),
             CallEvent::Committed { item, previous } => self.committed(&item, previous.as_ref()),
-            CallEvent::UserSaid { item, text, audio } => self.user_said(&item, &text, audio),
+            CallEvent::UserSaid {
+                item, text, audio, ..
+            } => self.user_said(&item, &text, audio),
             CallEvent::Discarded { item } => {
                 self.captions.retain(|caption| caption.item != item);
                 if self.extensions {

@@ -241,7 +241,12 @@ impl Conversation {
 
     fn on_configure(&mut self, now: SessionTime, settings: Settings) {
         let before = self.settings.policy.mode.clone();
+        let heard_so = self.settings.hearing.clone();
         self.settings.apply(settings);
+        if self.settings.hearing != heard_so {
+            let hearing = self.settings.hearing.clone();
+            self.actions.push_back(Action::TuneHearing(hearing));
+        }
         if self.settings.policy.mode == before {
             return;
         }

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use crate::{
+    engine::{HeardWord, Transcript},
     time::SessionTime,
     turn::{ItemId, TurnPolicy},
 };
@@ -22,6 +23,8 @@ pub(super) struct Hearing {
     /// When the speech ended whose words never came; they are welcome late.
     missed: Option<SessionTime>,
     finals: String,
+    /// What is known of the words of the finals.
+    pub words: Vec<HeardWord>,
     partial: String,
     /// When the present stretch of speech began.
     began: SessionTime,
@@ -98,9 +101,10 @@ impl Hearing {
         text.trim().clone_into(&mut self.partial);
     }
 
-    pub fn set_final(&mut self, now: SessionTime, text: &str) {
+    pub fn set_final(&mut self, now: SessionTime, said: Transcript) {
         self.partial.clear();
-        let text = text.trim();
+        let text = said.text.trim();
+        self.words.extend(said.words);
         if !text.is_empty() && !self.finals.is_empty() {
             self.finals.push(' ');
         }

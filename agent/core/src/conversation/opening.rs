@@ -1,6 +1,6 @@
 //! What a conversation starts with, and what its client may change later.
 use crate::{
-    engine::ToolChoice,
+    engine::{HearingOptions, ToolChoice},
     turn::{Settings, ToolRuns, ToolSpec, TurnPolicy},
 };
 
@@ -33,6 +33,8 @@ pub struct Opening {
     pub spoken: bool,
     /// How much of the history the model is given, in characters (about four to a token).
     pub context_chars: usize,
+    /// How the recogniser hears.
+    pub hearing: HearingOptions,
 }
 
 impl Default for Opening {
@@ -51,6 +53,7 @@ impl Default for Opening {
             max_tokens: None,
             spoken: true,
             context_chars: 32_000,
+            hearing: HearingOptions::default(),
         }
     }
 }
@@ -67,6 +70,7 @@ impl Opening {
             speed,
             spoken,
             max_tokens,
+            hearing,
         } = settings;
         if let Some(policy) = policy {
             self.policy = policy;
@@ -85,5 +89,8 @@ impl Opening {
         self.speed = speed.or(self.speed);
         self.spoken = spoken.unwrap_or(self.spoken);
         self.max_tokens = max_tokens.unwrap_or(self.max_tokens);
+        if let Some(hearing) = hearing {
+            self.hearing = hearing;
+        }
     }
 }

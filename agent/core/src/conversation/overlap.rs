@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Conversation, FINAL_AFTER_SOUND, Phase};
 use crate::{
+    engine::Heard,
     time::SessionTime,
     turn::{Action, CallEvent, Refusal, ReplyOutcome},
 };
@@ -45,14 +46,14 @@ impl Conversation {
         }
     }
 
-    pub(super) fn on_words(&mut self, now: SessionTime, text: &str, is_final: bool) {
+    pub(super) fn on_words(&mut self, now: SessionTime, heard: Heard) {
+        let is_final = matches!(heard, Heard::Final(_));
         if is_final && self.hearing.is_late_final() {
             return self.ignore();
         }
-        if is_final {
-            self.hearing.set_final(now, text);
-        } else {
-            self.hearing.set_partial(text);
+        match heard {
+            Heard::Final(said) => self.hearing.set_final(now, said),
+            Heard::Partial(text) => self.hearing.set_partial(&text),
         }
         if self.commit.is_some() {
             if is_final && !self.hearing.awaits_final() {

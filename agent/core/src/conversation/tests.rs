@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::{
-    engine::ReplyEnd,
+    engine::{HeardWord, HearingOptions, ReplyEnd, Transcript},
     turn::{
-        Command, CommandId, Message, Place, ReplySource, Role, ToolCall, ToolEffect, ToolRuns,
-        ToolSpec, TurnPolicy,
+        Command, CommandId, Message, Place, ReplySource, Role, Settings, ToolCall, ToolEffect,
+        ToolRuns, ToolSpec, TurnPolicy,
     },
 };
 
@@ -63,7 +63,7 @@ fn drain(conversation: &mut Conversation, at: SessionTime, out: &mut String, tol
                 Some(text) => text,
                 None => continue,
             },
-            Action::Tell(_) | Action::SetMode(_) => continue,
+            Action::Tell(_) | Action::SetMode(_) | Action::TuneHearing(_) => continue,
             Action::AssessTurn { words } => format!("assess '{words}'"),
             Action::StartReply(order) => match order.source {
                 ReplySource::Words(words) => format!("say e{} '{words}'", order.epoch.0),
@@ -619,4 +619,73 @@ fn the_caller_leaves() {
          10 told over CallerLeft
          10 end call",
     );
+}
+
+#[test]
+fn what_is_known_of_the_words_comes_with_them_once() {
+    let word = |text: &str, end: u64| HeardWord {
+        text: text.into(),
+        start: Duration::from_millis(end - 80),
+        end: Duration::from_millis(end),
+        confidence: 0.5,
+    };
+    let mut conversation = Conversation::new(opening());
+    let mut said = Vec::new();
+    for turn in 0..2 {
+        let now = |ms: u64| SessionTime::from_millis(turn * 60_000 + ms);
+        let at = Duration::ZERO;
+        conversation.handle(now(0), TurnEvent::SpeechStarted { at });
+        let silence = Duration::ZERO;
+        conversation.handle(now(900), TurnEvent::SpeechEnded { at, silence });
+        for (ms, text) in [(910, "what"), (920, "time")] {
+            let final_words = Transcript {
+                text: text.into(),
+                words: vec![word(text, ms)],
+            };
+            conversation.handle(now(ms), TurnEvent::Final(final_words));
+        }
+        conversation.handle(now(10_000), TurnEvent::Tick);
+        while let Some(action) = conversation.poll_action() {
+            if let Action::Tell(CallEvent::UserSaid { text, words, .. }) = action {
+                said.push((text, words));
+            }
+        }
+    }
+    let words = vec![word("what", 910), word("time", 920)];
+    assert_eq!(said[0], ("what time".to_owned(), words.clone()));
+    assert!(said[1..].iter().all(|(_, later)| *later == words));
+}
+
+#[test]
+fn the_recogniser_is_told_how_to_hear_at_the_beginning_and_when_it_changes() {
+    let tuned = |conversation: &mut Conversation| {
+        let mut all = Vec::new();
+        while let Some(action) = conversation.poll_action() {
+            if let Action::TuneHearing(options) = action {
+                all.push(options.delay.unwrap().as_millis());
+            }
+        }
+        all
+    };
+    let hearing = |ms| HearingOptions {
+        delay: Some(Duration::from_millis(ms)),
+        language: None,
+    };
+    let mut conversation = Conversation::new(Opening {
+        hearing: hearing(960),
+        ..opening()
+    });
+    assert_eq!(tuned(&mut conversation), [960]);
+    for (ms, want) in [(960, vec![]), (240, vec![240])] {
+        let settings = Settings {
+            hearing: Some(hearing(ms)),
+            ..Settings::default()
+        };
+        let configure = TurnEvent::Command {
+            id: CommandId(0),
+            command: Command::Configure(settings),
+        };
+        conversation.handle(SessionTime::default(), configure);
+        assert_eq!(tuned(&mut conversation), want);
+    }
 }

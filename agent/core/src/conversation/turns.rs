@@ -104,6 +104,7 @@ impl Conversation {
     /// The words of the caller's turn become an item.
     pub(super) fn remember_turn(&mut self, item: ItemId) {
         let text = self.hearing.text();
+        let words = std::mem::take(&mut self.hearing.words);
         let audio = self
             .hearing
             .audio_end
@@ -113,6 +114,7 @@ impl Conversation {
             item: item.clone(),
             text: text.clone(),
             audio,
+            words,
         });
         let content = Content::Message {
             role: Role::User,

@@ -87,6 +87,8 @@ pub struct Settings {
     pub spoken: Option<bool>,
     /// Most tokens a reply may have; `Some(None)` lifts the limit.
     pub max_tokens: Option<Option<u32>>,
+    /// How the recogniser hears.
+    pub hearing: Option<crate::engine::HearingOptions>,
 }
 
 /// Why a command was refused.

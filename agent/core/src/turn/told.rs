@@ -2,7 +2,10 @@
 use std::time::Duration;
 
 use super::{CommandId, ItemId, Message, Refusal, ToolCall, ToolRuns};
-use crate::{engine::ReplyEnd, epoch::Epoch};
+use crate::{
+    engine::{HeardWord, ReplyEnd},
+    epoch::Epoch,
+};
 
 /// What the caller's side is told. Carriers translate it; nothing else leaves a call but audio.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +47,9 @@ pub enum CallEvent {
         text: String,
         /// Length of the caller's audio in it.
         audio: Duration,
+        /// The words one by one, times counted in the caller's audio, as far as the recogniser
+        /// knows them.
+        words: Vec<HeardWord>,
     },
     /// There were no words in it: nothing came of the item.
     Discarded {

@@ -71,6 +71,7 @@ fn transcript() -> Vec<String> {
             item: id("u"),
             text: "a b c".into(),
             audio: at,
+            words: Vec::new(),
         },
         CallEvent::InputCleared,
         added("s", Message::new(Role::System, "s")),

@@ -37,6 +37,7 @@ fn a_spoken_turn_and_its_reply() {
                 item: id("u"),
                 text: "how are you".into(),
                 audio: Duration::from_millis(1_200),
+                words: Vec::new(),
             },
             CallEvent::ReplyStarted {
                 epoch: Epoch(1),
@@ -129,6 +130,7 @@ fn without_transcription_the_callers_words_stay_here() {
                 item: id("u"),
                 text: "a b c d".into(),
                 audio: Duration::ZERO,
+                words: Vec::new(),
             },
         ],
     );

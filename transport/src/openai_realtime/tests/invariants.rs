@@ -57,6 +57,7 @@ fn told() -> impl Strategy<Value = CallEvent> {
             item,
             text,
             audio: at,
+            words: Vec::new(),
         }),
         1 => user_item().prop_map(|item| CallEvent::Discarded { item }),
         1 => Just(CallEvent::Held),

@@ -208,9 +208,8 @@ impl Witness {
     /// Facts that may end a reply before its end. Speech alone is not one of them.
     fn disturbs(event: &TurnEvent) -> bool {
         match event {
-            TurnEvent::Partial(words) | TurnEvent::Final(words) => {
-                !words.is_empty() && words != "mm"
-            }
+            TurnEvent::Partial(words) => !words.is_empty() && words != "mm",
+            TurnEvent::Final(said) => !said.text.is_empty() && said.text != "mm",
             TurnEvent::Command { .. }
             | TurnEvent::EngineFailed { .. }
             | TurnEvent::CallEnded(_) => true,
