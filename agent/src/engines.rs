@@ -1,6 +1,7 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
 pub mod ear;
+mod voice;
 
 use std::sync::Arc;
 
@@ -18,8 +19,6 @@ use crate::{
     persona::Persona,
     translators::ConfiguredTranslators,
 };
-
-mod voice;
 
 pub use voice::voice;
 
@@ -56,12 +55,13 @@ impl Engines {
             rows: config.ear.rows + config.services.transcriptions,
             ..config.ear.clone()
         };
-        let ear = ear::start(&hearing, config.models.threads).await?;
-        let voice = voice(&Voice {
+        let speaking = Voice {
             rows: config.voice.rows + config.services.speeches,
             ..config.voice.clone()
-        })
-        .await?;
+        };
+        let threads = config.models.threads;
+        let ear = ear::start(&hearing, threads).await?;
+        let voice = voice(&speaking, threads).await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {

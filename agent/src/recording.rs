@@ -1,5 +1,5 @@
-//! Recordings as a whole: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser
-//! hears, or the voices speak, out. What cannot be read is an error in words, never a panic.
+//! Recordings: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser hears,
+//! or the voices speak, out. What cannot be read is an error in words, never a panic.
 use std::{io, path::Path};
 
 use voiced_core::audio::SampleRate;
@@ -93,15 +93,15 @@ mod tests {
 
     #[test]
     fn a_stream_of_unknown_length_is_read_to_its_end_at_either_rate() {
-        for form in [Form::Wav, Form::Flac] {
+        let folder = TempDir::new().unwrap();
+        for (form, name) in [(Form::Wav, "endless.wav"), (Form::Flac, "endless.flac")] {
             let mut bytes = Vec::new();
             let mut written = SoundFile::new(form, Target::Stream).unwrap();
             written
                 .push(&tone(SampleRate::SPEECH, 1.0), &mut bytes)
                 .unwrap();
             written.finish(&mut bytes).unwrap();
-            let folder = TempDir::new().unwrap();
-            let path = folder.path().join("endless");
+            let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             for rate in [SampleRate::HEARING, SampleRate::SPEECH] {
                 let read = read_at(&path, rate).unwrap();

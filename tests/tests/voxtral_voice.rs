@@ -319,6 +319,43 @@ async fn voices_are_listed_added_tried_and_removed() {
 }
 
 #[tokio::test]
+async fn a_quantised_copy_says_the_same_as_its_model_quantised_while_loading() {
+    let model = small_checkpoint::directory(&golden(), true);
+    let copy = model.path().join("copy");
+    let (from, to) = (model.path().to_str().unwrap(), copy.to_str().unwrap());
+    let quantise = ["models", "quantize", from, "--to", "q8", "-o", to];
+    let (code, _, errors) = daemon::run(&quantise, b"").await;
+    assert_eq!(code, 0, "{errors}");
+    let (code, told, errors) = daemon::run(&["models", "verify", to], b"").await;
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        code == 0 && told.contains("2 voices, quantised to q8"),
+        "{told}{errors}"
+    );
+    let words = ["speak", "Hello there.", "-o", "-", "-f", "pcm", "--set"];
+    let while_loading = [&words[..], &["voice.voxtral.weights=q8"]].concat();
+    let (code, want, errors) = run(&model, &while_loading, b"").await;
+    assert_eq!(code, 0, "{errors}");
+    let model_is = format!("voice.voxtral.model={to}");
+    let set = ["voice.voxtral.weights=q8", "--set", &model_is];
+    let copied = [&words[..], &set].concat();
+    let (code, got, errors) = run(&model, &copied, b"").await;
+    assert_eq!(code, 0, "{errors}");
+    assert!(got == want && !got.is_empty());
+    // Asked for what it is not, it says so.
+    let other = [
+        &words[..],
+        &["voice.voxtral.weights=q4", "--set", &model_is],
+    ]
+    .concat();
+    let (code, _, errors) = run(&model, &other, b"").await;
+    assert!(
+        code == 64 && errors.contains("holds a copy saved in q8"),
+        "{errors}"
+    );
+}
+
+#[tokio::test]
 async fn every_wrong_file_is_one_clear_error_before_anybody_calls() {
     type Spoil = (&'static str, fn(&Path), &'static str);
     let spoils: [Spoil; 9] = [
@@ -396,7 +433,7 @@ async fn every_wrong_file_is_one_clear_error_before_anybody_calls() {
         "-o",
         "-",
         "--set",
-        "voice.voxtral.memory_gib=0.001",
+        "voice.voxtral.memory_gb=0.001",
     ];
     let (code, _, errors) = run(&model, &much, b"").await;
     assert!(

@@ -34,7 +34,7 @@ mod prompt;
 pub use config::{Config, END, SPECIALS, Stack};
 pub use flow::{Flow, FlowStage, FlowTrace};
 pub use frames::FrameRows;
-pub use load::{Checkpoint, Formats, LoadError};
+pub use load::{Checkpoint, Formats, LoadError, Watch};
 pub use noise::noise;
 pub(crate) use noise::scramble;
 pub use prompt::Prompt;

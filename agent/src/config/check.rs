@@ -37,7 +37,7 @@ pub(super) fn checked(
     needs: Needs,
     findings: &mut Findings,
 ) -> Config {
-    let voice = voice::checked(&raw.voice, environment, needs, findings);
+    let voice = voice::checked(raw, environment, needs, findings);
     Config {
         listen: listen(&raw.listen, environment, needs, findings),
         services: services(&raw.services),

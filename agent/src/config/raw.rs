@@ -4,14 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::{Key, Kind, Section, section};
 
-mod voice;
-
-pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
 mod ear;
+mod voice;
 
 pub use ear::{
     Ear, EarMistral, EarOpenai, EarPocketsphinx, EarScripted, EarVllm, EarVoxtral, Models,
 };
+pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

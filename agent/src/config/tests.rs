@@ -127,10 +127,10 @@ fn settings_that_contradict_each_other_are_found_where_they_were_made() {
         ],
     );
     check(
-        "[voice]\nengine = \"voxtral\"\n[voice.voxtral]\nmodel = \"none\"\nencoder = \"e\"\n\
+        "[voice]\nengine = \"voxtral\"\n[voice.voxtral]\nmodel = \"./none\"\nencoder = \"e\"\n\
          pronunciations = \"p\"\nnormalise = false\n",
         &[
-            "voiced.toml:6: voice.voxtral.model: there is no model in none: get it with \
+            "voiced.toml:6: voice.voxtral.model: there is no model in ./none: get it with \
              `voiced models fetch voxtral-tts` (its weights are CC BY-NC 4.0: for non-commercial \
              use only), name the folder of one, or choose another voice.engine",
             "voiced.toml:7: voice.voxtral.encoder: there is no file e",
@@ -480,6 +480,7 @@ fn every_configuration_in_the_folder_is_right() {
             };
             let needs = Needs {
                 ear: false,
+                voice: false,
                 ..Needs::ALL
             };
             load(&sources, needs).unwrap();

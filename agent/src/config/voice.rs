@@ -1,6 +1,5 @@
 //! Whose voice answers: the synthesiser's settings checked, and its model held against them.
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,25 +15,26 @@ use voiced_tts::{
 };
 
 use crate::config::{
-    Needs, RemoteVoice, Voice, VoiceEngine, VoxtralVoice,
-    check::{extra, not_set, secret},
+    Models, Needs, RemoteVoice, Voice, VoiceEngine, VoxtralVoice,
+    check::{Environment, extra, not_set, secret},
+    ear,
     findings::Findings,
-    raw,
+    raw::{self, RawConfig},
 };
-
-type Environment = BTreeMap<String, String>;
 
 /// What the settings mean.
 pub(super) fn checked(
-    raw: &raw::Voice,
+    config: &RawConfig,
     environment: &Environment,
     needs: Needs,
     findings: &mut Findings,
 ) -> Voice {
+    let raw = &config.voice;
     let engine = match raw.engine.as_str() {
         "tone" => VoiceEngine::Tone,
         "voxtral" => {
-            let voice = voxtral(raw, environment, needs, findings);
+            let models = ear::models(&config.models, environment, &mut Findings::default());
+            let voice = voxtral(raw, &models, needs, findings);
             VoiceEngine::Voxtral(Box::new(voice))
         }
         "openai" | "mistral" => {
@@ -97,15 +97,11 @@ pub(super) fn checked(
 
 fn voxtral(
     voice: &raw::Voice,
-    environment: &Environment,
+    models: &Models,
     needs: Needs,
     findings: &mut Findings,
 ) -> VoxtralVoice {
     let raw = &voice.voxtral;
-    let model = match &raw.model {
-        Some(model) => PathBuf::from(model),
-        None => data_folder(environment).join("models/voxtral-tts"),
-    };
     let format = raw
         .weights
         .as_ref()
@@ -123,15 +119,16 @@ fn voxtral(
         ..Options::default()
     };
     let mut checked = VoxtralVoice {
-        model,
+        model: models.folder(&raw.model),
         formats: Formats::new(format.unwrap_or(Format::Bf16)),
         asked: format,
         options,
-        memory: raw.memory_gib.map(|gib| (gib * f64::from(1 << 30)) as u64),
+        memory: raw.memory_gb.map(|gb| (gb * 1e9) as u64),
         normaliser: normaliser(raw, findings),
         added: match &raw.voices {
             Some(folder) => PathBuf::from(folder),
-            None => data_folder(environment).join("voices"),
+            // Beside the models, whose folder is configured.
+            None => models.directory.with_file_name("voices"),
         },
         encoder: raw.encoder.as_ref().map(PathBuf::from),
         presets: Vec::new(),
@@ -211,17 +208,6 @@ fn normaliser(raw: &raw::VoiceVoxtral, findings: &mut Findings) -> Normaliser {
         findings.note_at(KEY, message);
         Normaliser::default()
     })
-}
-
-/// Where models and voices lie that nobody named a folder for.
-pub fn data_folder(environment: &Environment) -> PathBuf {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(environment.get(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let data = absolute("XDG_DATA_HOME");
-    let data = data.or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-    data.unwrap_or_default().join("voiced")
 }
 
 fn remote(

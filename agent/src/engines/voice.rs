@@ -14,13 +14,20 @@ use voiced_tts::{
     voxtral::Checkpoint,
 };
 
-use crate::config::{Voice, VoiceEngine, VoxtralVoice};
+use super::ear::choose_threads;
+use crate::{
+    config::{Voice, VoiceEngine, VoxtralVoice},
+    terminal::Progress,
+};
 
 /// Builds and warms it. Must be called inside the runtime.
 ///
 /// # Errors
 /// When it cannot be had here.
-pub async fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
+pub async fn voice(
+    voice: &Voice,
+    threads: Option<usize>,
+) -> anyhow::Result<EngineClient<Line, Speech>> {
     const THREAD: &str = "cannot start the voice's thread";
     match &voice.engine {
         VoiceEngine::Flite => {
@@ -28,6 +35,7 @@ pub async fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> 
         }
         VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)).context(THREAD),
         VoiceEngine::Voxtral(voxtral) => {
+            choose_threads(threads);
             let settings = voxtral.clone();
             // Minutes of work for a large model; others of the runtime go on meanwhile.
             let loading = tokio::task::spawn_blocking(move || load(&settings));
@@ -61,12 +69,15 @@ fn load(voice: &VoxtralVoice) -> anyhow::Result<Speaker> {
     );
     let prompt = checkpoint.prompt()?;
     let codec = checkpoint.codec(formats)?;
+    let progress = Progress::steps("loading the voice");
+    let model = checkpoint.load_watched(formats, &|done, all| progress.set(done, all));
+    progress.done();
     let parts = Parts {
         codec,
         prompt,
         voices: Arc::new(voice.voices()),
         normaliser: voice.normaliser.clone(),
-        model: checkpoint.load(formats)?,
+        model: model?,
     };
     let mut speaker = Speaker::new(parts, voice.options.clone())?;
     tracing::info!(voice = voice.options.voice, "reading the voice");

@@ -2,6 +2,8 @@
 //! open it, with all findings told.
 use std::{fs::File, path::Path};
 
+use voiced_tts::voices::Voices;
+
 use super::{
     checksum::{Sum, add},
     manifest,
@@ -13,7 +15,6 @@ pub enum Opened {
     /// Voxtral Realtime.
     Ear(Box<voiced_asr::voxtral::Checkpoint>),
     /// Voxtral TTS.
-    #[expect(dead_code, reason = "quantised once its library can")]
     Voice(Box<voiced_tts::voxtral::Checkpoint>),
 }
 
@@ -27,6 +28,7 @@ pub fn open(folder: &Path) -> Result<Opened, String> {
     if speaks {
         let opened = voiced_tts::voxtral::Checkpoint::open(folder);
         let opened = opened.map_err(|error| error.to_string())?;
+        opened.prompt().map_err(|error| error.to_string())?;
         return Ok(Opened::Voice(Box::new(opened)));
     }
     let opened = voiced_asr::voxtral::Checkpoint::open(folder);
@@ -59,7 +61,24 @@ pub fn run(folder: &Path) -> anyhow::Result<()> {
                 packed.map_or(String::new(), |format| format!(", quantised to {format}")),
             ));
         }
-        Ok(Opened::Voice(_)) => terminal::say("Voxtral TTS: every tensor is there"),
+        Ok(Opened::Voice(checkpoint)) => {
+            let config = checkpoint.config();
+            let voices = Voices::new(folder, &config.voices, config.backbone.dim, None);
+            let broken = config
+                .voices
+                .iter()
+                .filter_map(|name| voices.rows(name).err());
+            findings.extend(broken.map(|error| error.to_string()));
+            let saved = checkpoint.saved_in().map(|(backbone, _)| backbone);
+            terminal::say(&format!(
+                "Voxtral TTS: {} layers of {}, {} tokens, {} voices{}",
+                config.backbone.layers,
+                config.backbone.dim,
+                config.vocab,
+                config.voices.len(),
+                saved.map_or(String::new(), |format| format!(", quantised to {format}")),
+            ));
+        }
         Err(why) => findings.push(why),
     }
     if findings.is_empty() {

@@ -54,7 +54,7 @@ pub async fn run(options: &cli::Speak, config: &Config) -> anyhow::Result<()> {
     let form = form(options.format, &options.output);
     // Before the model is loaded, which may take minutes.
     let mut recorder = Recorder::create(&options.output, form, source.length)?;
-    let engine = engines::voice(&config.voice).await?;
+    let engine = engines::voice(&config.voice, config.models.threads).await?;
     let manner = Manner {
         voice: Some(config.voice.voice.as_str()).filter(|voice| !voice.is_empty()),
         speed: Some(config.voice.speed),
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(of(None, "a.flac"), Form::Flac);
         assert_eq!(of(None, "a.OGG"), Form::Opus);
         assert_eq!(of(None, "-"), Form::Wav);
-        assert_eq!(of(None, "a.mp3"), Form::Wav);
+        assert_eq!(of(None, "a.aac"), Form::Wav);
         assert_eq!(of(Some(SoundForm::Pcm), "a.flac"), Form::Pcm);
     }
 }

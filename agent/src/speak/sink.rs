@@ -2,7 +2,7 @@
 //! far it has come, told on a terminal.
 use std::{
     fs::File,
-    io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     path::Path,
     time::Duration,
 };
@@ -11,6 +11,7 @@ use anyhow::Context;
 use voiced_transport::soundfile::{Form, SoundFile, Target};
 
 use super::{Reached, Sink};
+use crate::terminal;
 
 /// One recording being written, and told of.
 pub struct Recorder {
@@ -50,7 +51,7 @@ impl Recorder {
             To::File(_) => Target::File,
             To::Stream(_) => Target::Stream,
         };
-        let show = io::stderr().is_terminal();
+        let show = terminal::is_shown();
         Ok(Recorder {
             sound: SoundFile::new(form, target)?,
             to,
@@ -124,15 +125,13 @@ impl Meter {
         let seconds = reached.sound().as_secs();
         if seconds > self.told {
             self.told = seconds;
-            // Nobody misses a line that cannot be shown.
-            let _ = write!(io::stderr(), "\r{}", told(reached, self.total));
+            terminal::show_line(&told(reached, self.total));
         }
     }
 
     fn end(&self) {
         if self.told > 0 {
-            // As above.
-            let _ = writeln!(io::stderr());
+            terminal::complain("");
         }
     }
 }

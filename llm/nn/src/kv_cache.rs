@@ -166,6 +166,19 @@ impl KvCache {
         }
     }
 
+    /// The key and the value of one head at a position that was written and is still in its ring:
+    /// what a comparison with a reference looks at.
+    pub fn at(&mut self, slot: usize, head: usize, position: u64) -> (Vec<f32>, Vec<f32>) {
+        let shape = self.shape;
+        let ring = slot * shape.heads + head;
+        match self.rings() {
+            Rings::F32(rings) => read(&rings[ring], &shape, position, |v| *v),
+            Rings::Bf16(rings) => read(&rings[ring], &shape, position, |v| {
+                bf16::from_bits(*v).to_f32()
+            }),
+        }
+    }
+
     /// Copies the last `window` positions before `end` from a ring of another cache.
     ///
     /// # Panics
@@ -200,19 +213,6 @@ impl KvCache {
                         .copy_from_slice(&source[at(from)..at(from) + bytes]);
                 }
             }
-        }
-    }
-
-    /// The key and the value of one head at a position that was written and is still in its ring:
-    /// what a comparison with a reference looks at.
-    pub fn at(&mut self, slot: usize, head: usize, position: u64) -> (Vec<f32>, Vec<f32>) {
-        let shape = self.shape;
-        let ring = slot * shape.heads + head;
-        match self.rings() {
-            Rings::F32(rings) => read(&rings[ring], &shape, position, |v| *v),
-            Rings::Bf16(rings) => read(&rings[ring], &shape, position, |v| {
-                bf16::from_bits(*v).to_f32()
-            }),
         }
     }
 

@@ -165,6 +165,9 @@ fn stack_bytes(stack: &Stack, format: Format) -> usize {
     (attention + ffn) * stack.layers
 }
 
+/// Told how many of how many matrices are done.
+pub type Watch<'a> = &'a dyn Fn(usize, usize);
+
 /// A directory that holds the model.
 pub struct Checkpoint {
     config: Config,
@@ -269,6 +272,16 @@ impl Checkpoint {
     /// Packs the layers and writes a directory that opens in a fraction of the time: they are then
     /// only copied. Everything else goes along to the bit, the voices and an encoder included.
     pub fn save(&self, formats: Formats, directory: &Path) -> Result<(), LoadError> {
+        self.save_watched(formats, directory, &|_, _| {})
+    }
+
+    /// The same, telling `watch` how many of how many matrices are packed.
+    pub fn save_watched(
+        &self,
+        formats: Formats,
+        directory: &Path,
+        watch: Watch<'_>,
+    ) -> Result<(), LoadError> {
         let unwritable = |path: PathBuf| move |source| LoadError::Unwritable { path, source };
         let voices = directory.join(VOICES);
         fs::create_dir_all(&voices).map_err(unwritable(voices.clone()))?;
@@ -281,10 +294,12 @@ impl Checkpoint {
                 fs::copy(from, &to).map_err(unwritable(to.clone()))?;
             }
         }
+        let all = self.n_matrices(formats);
         let mut packed = Vec::new();
         for want in wanted(&self.config) {
             if let Some(format) = formats.layer_format(&want.name) {
                 packed.push((self.weights.matrix(&want.name, format)?, want));
+                watch(packed.len(), all);
             }
         }
         let mut tensors: Vec<(String, Kept<'_>)> = packed
@@ -374,12 +389,28 @@ impl Checkpoint {
         FrameRows::new(&self.config, self.weights.vector(names::AUDIO))
     }
 
+    /// Matrices of the layers.
+    fn n_matrices(&self, formats: Formats) -> usize {
+        let of_layers = |want: &Wanted| formats.layer_format(&want.name).is_some();
+        wanted(&self.config).iter().filter(|w| of_layers(w)).count()
+    }
+
     /// Packs backbone and flow. The file stays mapped for its text embeddings.
     pub fn load(self, formats: Formats) -> Result<Voxtral, LoadError> {
+        self.load_watched(formats, &|_, _| {})
+    }
+
+    /// The same, telling `watch` how many of how many matrices are packed.
+    pub fn load_watched(self, formats: Formats, watch: Watch<'_>) -> Result<Voxtral, LoadError> {
         let config = self.config.clone();
         let eps = config.backbone.eps;
-        let layers = (0..config.backbone.layers)
-            .map(|i| self.block(&layer(false, i), &config.backbone, formats.backbone));
+        let all = self.n_matrices(formats);
+        let each = all / (config.backbone.layers + config.flow.layers);
+        let layers = (0..config.backbone.layers).map(|i| {
+            let block = self.block(&layer(false, i), &config.backbone, formats.backbone);
+            watch((i + 1) * each, all);
+            block
+        });
         Ok(Voxtral {
             layers: layers.collect::<Result<_, _>>()?,
             norm: RmsNorm::new(self.weights.vector(names::NORM), eps),

@@ -29,9 +29,8 @@ section! {
     /// Voxtral TTS on this machine. Its published weights and voices are CC BY-NC 4.0: for
     /// non-commercial use only.
     VoiceVoxtral at "voice.voxtral" {
-        /// Folder of the model, as published or as saved by `voiced models quantize`; unset: where
-        /// `voiced models fetch voxtral-tts` puts it.
-        model: Option<String> = None, Kind::Path, like "\"models/voxtral-tts\"";
+        /// The name it was fetched under (`voiced models list`), or its folder, with a slash.
+        model: String = "voxtral-tts".into(), Kind::Model;
         /// How its layers are kept: "bf16" as published, "q8" and "q4" in 8 and 4 bits (the flow in
         /// 8 at least), "f32" for comparisons. Unset: as they were saved, else "bf16".
         weights: Option<String> = None, Kind::OneOf(&["bf16", "q8", "q4", "f32"]), like "\"q8\"";
@@ -46,8 +45,9 @@ section! {
         context: u32 = 4_096, Kind::Whole(2_521, 65_536);
         /// Positions of text read in one step, for which the others wait.
         together: u32 = 64, Kind::Whole(1, 1_024);
-        /// Memory it may take; more is refused at the start. Unset: what is free then.
-        memory_gib: Option<f64> = None, Kind::Number(0.001, 4_096.0), like "16.0";
+        /// Most memory that weights and rows together may take, in GB; more is refused at start.
+        /// Unset: what the system has free.
+        memory_gb: Option<f64> = None, Kind::Number(0.001, 100_000.0), like "16.0";
         /// The same seed says the same text in the same way.
         seed: u64 = 0, Kind::Whole(0, i64::MAX);
         /// Strength of the guidance; 1.2 is the published one.
