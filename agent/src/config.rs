@@ -6,11 +6,14 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
+use voiced_nn::matrix::Format;
+use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
 pub mod ear;
@@ -20,6 +23,7 @@ pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
+pub mod voice;
 
 use crate::{persona::Persona, tools::Zone};
 
@@ -62,11 +66,13 @@ pub struct Config {
 
 impl Config {
     /// How many calls are taken at once: two rows of the recogniser are kept spare, because the
-    /// row of a call that ended is free only after the next step.
+    /// row of a call that ended is free only after the next step; and there is a row of the voice
+    /// for each, because a reply that found none would be lost.
     pub fn n_calls(&self) -> usize {
         self.listen
             .max_calls
             .min(self.ear.rows.saturating_sub(2))
+            .min(self.voice.rows())
             .max(1)
     }
 }
@@ -173,9 +179,9 @@ pub enum MindEngine {
 }
 
 /// The synthesiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Voice {
-    /// Replies it speaks at once.
+    /// Replies it speaks at once; Voxtral has a number of its own.
     pub rows: usize,
     /// Which one.
     pub engine: VoiceEngine,
@@ -186,12 +192,50 @@ pub struct Voice {
 }
 
 /// Which synthesiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum VoiceEngine {
     /// flite.
     Flite,
     /// A hum.
     Tone,
+    /// Voxtral TTS on this machine.
+    Voxtral(Box<VoxtralVoice>),
+    /// A server.
+    Remote(Box<RemoteVoice>),
+}
+
+/// Voxtral TTS on this machine.
+#[derive(Clone, Debug)]
+pub struct VoxtralVoice {
+    /// Its folder.
+    pub model: PathBuf,
+    /// How its parts are kept; the layers of a saved copy are as they were saved.
+    pub formats: Formats,
+    /// What was asked for, where something was.
+    pub asked: Option<Format>,
+    /// How it speaks.
+    pub options: Options,
+    /// Bytes it may take; `None` for what is free.
+    pub memory: Option<u64>,
+    /// What makes text speakable.
+    pub normaliser: Normaliser,
+    /// Folder of added voices.
+    pub added: PathBuf,
+    /// The codec's encoder.
+    pub encoder: Option<PathBuf>,
+    /// The model's own voices; empty when it could not be opened.
+    pub presets: Vec<String>,
+    /// Width of the model; 0 when it could not be opened.
+    pub width: usize,
+}
+
+/// A synthesiser elsewhere.
+#[derive(Clone, Debug)]
+pub struct RemoteVoice {
+    /// How it is reached and asked.
+    pub settings: Settings,
+    /// Voices that callers are offered.
+    pub offered: Vec<String>,
 }
 
 /// What is done to the caller's sound before anybody hears it.
@@ -251,6 +295,8 @@ pub struct Needs {
     pub ear: bool,
     /// The chat model, its key, and the personas.
     pub mind: bool,
+    /// The synthesiser and its model, or its key.
+    pub voice: bool,
     /// API keys for the listener.
     pub listener: bool,
 }
@@ -260,6 +306,7 @@ impl Needs {
     pub const ALL: Needs = Needs {
         ear: true,
         mind: true,
+        voice: true,
         listener: true,
     };
 }

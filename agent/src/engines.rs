@@ -4,21 +4,22 @@ pub mod ear;
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::sync::watch;
 use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
 use voiced_llm::{openai::OpenAi, scripted};
-use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
-use voiced_tts::{embedded as flite, tone::ToneVoice};
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient};
 
 use crate::{
-    config::{Config, Mind, MindEngine, Voice, VoiceEngine},
+    config::{Config, Mind, MindEngine},
     persona::Persona,
-    speak as reading,
 };
+
+mod voice;
+
+pub use voice::voice;
 
 /// The engines every call shares.
 #[derive(Clone)]
@@ -49,7 +50,7 @@ impl Engines {
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
         let ear = ear::start(&config.ear, config.models.threads).await?;
-        let voice = voice(&config.voice)?;
+        let voice = voice(&config.voice).await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -100,14 +101,6 @@ impl Engines {
     }
 }
 
-fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
-    let client = match voice.engine {
-        VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
-        VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
-    };
-    client.context("cannot start the voice's thread")
-}
-
 /// A chat model that all personas share.
 async fn mind(mind: &Mind) -> anyhow::Result<Option<EngineClient<Prompt, ReplyPiece>>> {
     Ok(match &mind.engine {
@@ -132,23 +125,4 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
     Arc::new(|| Box::new(WordTurns))
-}
-
-/// Speaks a text with the configured voice.
-///
-/// # Errors
-/// When it cannot be had or gives up, or the sink does.
-pub async fn speak(
-    config: &Config,
-    text: &str,
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let one = Voice {
-        rows: 1,
-        ..config.voice.clone()
-    };
-    let engine = voice(&one)?;
-    let voice = Some(config.voice.voice.as_str());
-    let said = reading::speak(&engine, text, voice, Some(config.voice.speed), sink);
-    Ok(said.await?)
 }

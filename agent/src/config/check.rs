@@ -17,11 +17,12 @@ use voiced_llm::{
 };
 
 use crate::config::{
-    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Voice,
-    VoiceEngine, Webrtc, ear,
+    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Webrtc,
+    ear,
     findings::Findings,
     people,
     raw::{self, RawConfig},
+    voice,
 };
 
 pub(super) type Environment = BTreeMap<String, String>;
@@ -33,12 +34,12 @@ pub(super) fn checked(
     needs: Needs,
     findings: &mut Findings,
 ) -> Config {
+    let voice = voice::checked(&raw.voice, environment, needs, findings);
     Config {
         listen: listen(&raw.listen, environment, needs, findings),
         webrtc: webrtc(&raw.webrtc, findings),
         ear: ear::checked(raw, environment, needs, findings),
         mind: mind(&raw.mind, environment, needs, findings),
-        voice: voice(&raw.voice, findings),
         turns: turns(&raw.turns, findings),
         activity: activity(&raw.turns.activity, findings),
         edge: Edge {
@@ -56,7 +57,8 @@ pub(super) fn checked(
             },
         },
         models: ear::models(&raw.models, environment, findings),
-        personas: people::checked(raw, needs, findings),
+        personas: people::checked(raw, &voice.engine, needs, findings),
+        voice,
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
     }
@@ -236,7 +238,11 @@ fn openai(
     }
     let settings = OpenAiSettings {
         key: key.map(|key| openai::Secret::new(key.reveal())),
-        extra: extra(raw.extra_json.as_deref(), findings),
+        extra: extra(
+            "mind.openai.extra_json",
+            raw.extra_json.as_deref(),
+            findings,
+        ),
         temperature: raw.temperature.map(|temperature| temperature as f32),
         max_tokens: raw.max_tokens,
         limit_name: match raw.limit_name.as_str() {
@@ -259,39 +265,20 @@ fn openai(
     settings
 }
 
-fn extra(json: Option<&str>, findings: &mut Findings) -> serde_json::Map<String, Value> {
+pub(super) fn extra(
+    key: &str,
+    json: Option<&str>,
+    findings: &mut Findings,
+) -> serde_json::Map<String, Value> {
     match json.map(serde_json::from_str) {
         None => serde_json::Map::new(),
         Some(Ok(Value::Object(extra))) => extra,
         Some(wrong) => {
             let why = wrong.map_or_else(|error| error.to_string(), |_| "it is none".to_owned());
             let message = format!("must be a JSON object: {why}");
-            findings.note_at("mind.openai.extra_json", message);
+            findings.note_at(key, message);
             serde_json::Map::new()
         }
-    }
-}
-
-fn voice(raw: &raw::Voice, findings: &mut Findings) -> Voice {
-    let engine = match raw.engine.as_str() {
-        "tone" => VoiceEngine::Tone,
-        _ => VoiceEngine::Flite,
-    };
-    let voices = voiced_tts::voices();
-    if engine == VoiceEngine::Flite && !voices.iter().any(|known| known.name == raw.voice) {
-        let names: Vec<_> = voices.iter().map(|voice| voice.name).collect();
-        let message = format!(
-            "there is no voice \"{}\"; there are {}",
-            raw.voice,
-            names.join(", ")
-        );
-        findings.note_at("voice.voice", message);
-    }
-    Voice {
-        rows: raw.rows as usize,
-        engine,
-        voice: raw.voice.clone(),
-        speed: raw.speed as f32,
     }
 }
 

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::keys::{Key, Kind, Section, section};
 
 mod ear;
+mod voice;
 
 pub use ear::{
     Ear, EarMistral, EarOpenai, EarPocketsphinx, EarScripted, EarVllm, EarVoxtral, Models,
 };
+pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -165,21 +167,6 @@ section! {
 }
 
 section! {
-    /// The synthesiser.
-    Voice at "voice" {
-        /// Which one: "flite" speaks US English without a download; "tone" hums as long as the
-        /// text would take, for tests and load.
-        engine: String = "flite".into(), Kind::OneOf(&["flite", "tone"]);
-        /// Whose voice, where the persona and the client do not say.
-        voice: String = "slt".into(), Kind::Text;
-        /// Its tempo; 1.0 is natural.
-        speed: f64 = 1.0, Kind::Number(0.25, 1.5);
-        /// Replies it speaks at once.
-        rows: u32 = 64, Kind::Whole(1, 10_000);
-    }
-}
-
-section! {
     /// When the agent speaks and when it gives way. Every wait has an end.
     Turns at "turns" {
         /// Who ends the caller's turn: "detector" (at once when the words sound finished),
@@ -312,6 +299,10 @@ pub const SECTIONS: &[Section] = &[
     MindOpenai::SECTION,
     MindFixed::SECTION,
     Voice::SECTION,
+    VoiceVoxtral::SECTION,
+    VoiceOpenai::SECTION,
+    VoiceMistral::SECTION,
+    VoiceRemote::SECTION,
     Turns::SECTION,
     TurnsActivity::SECTION,
     Edge::SECTION,

@@ -32,7 +32,16 @@ pub fn run(from: &Path, to: &Path, format: Format) -> anyhow::Result<()> {
                 .save_watched(formats, to, &watch)
                 .context("cannot write the copy")
         }
-        Opened::Voice(_) => anyhow::bail!("voices cannot be quantised in this version"),
+        Opened::Voice(checkpoint) => {
+            anyhow::ensure!(
+                checkpoint.saved_in().is_none(),
+                "{} is quantised already: quantise the published model",
+                from.display()
+            );
+            let formats = voiced_tts::voxtral::Formats::new(format);
+            let saved = checkpoint.save(formats, to);
+            saved.context("cannot write the copy")
+        }
     };
     progress.done();
     saved?;

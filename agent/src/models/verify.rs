@@ -13,7 +13,6 @@ pub enum Opened {
     /// Voxtral Realtime.
     Ear(Box<voiced_asr::voxtral::Checkpoint>),
     /// Voxtral TTS.
-    #[expect(dead_code, reason = "quantised once its library can")]
     Voice(Box<voiced_tts::voxtral::Checkpoint>),
 }
 
