@@ -1,7 +1,10 @@
 //! What sessions and the console show of this daemon: its model, who answers, the voices.
 use voiced_transport::http::console::{Catalogue, Engines, PersonaEntry, VoiceEntry};
 
-use crate::config::{Config, EarEngine, MindEngine, VoiceEngine};
+use crate::{
+    config::{Config, MindEngine, VoiceEngine},
+    voices,
+};
 
 /// What there is to choose.
 pub fn of(config: &Config) -> Catalogue {
@@ -15,34 +18,24 @@ pub fn of(config: &Config) -> Catalogue {
     Catalogue {
         model: "voiced".to_owned(),
         personas: entries.collect(),
-        voices: voices(config.voice.engine),
+        voices: voices(&config.voice.engine),
         engines: Engines {
-            ear: match &config.ear.engine {
-                EarEngine::PocketSphinx { .. } => "pocketsphinx".to_owned(),
-                EarEngine::Scripted { .. } => "scripted".to_owned(),
-            },
+            ear: config.ear.engine.name().to_owned(),
             mind: match &config.mind.engine {
                 MindEngine::Scripted => "scripted".to_owned(),
                 MindEngine::OpenAi(settings) => settings.model.clone(),
                 MindEngine::Fixed(_) => "fixed".to_owned(),
             },
-            voice: match config.voice.engine {
-                VoiceEngine::Flite => "flite".to_owned(),
-                VoiceEngine::Tone => "tone".to_owned(),
-            },
+            voice: config.voice.engine.name().to_owned(),
         },
     }
 }
 
-fn voices(engine: VoiceEngine) -> Vec<VoiceEntry> {
-    let known = match engine {
-        VoiceEngine::Flite => voiced_tts::voices(),
-        VoiceEngine::Tone => Vec::new(),
-    };
-    let entries = known.into_iter().map(|voice| VoiceEntry {
-        name: voice.name.to_owned(),
-        language: voice.language.to_owned(),
-        description: voice.description.to_owned(),
+fn voices(engine: &VoiceEngine) -> Vec<VoiceEntry> {
+    let entries = voices::known(engine).into_iter().map(|voice| VoiceEntry {
+        name: voice.name,
+        language: voice.language,
+        description: voice.description,
     });
     entries.collect()
 }

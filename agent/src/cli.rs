@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use voiced_nn::matrix::Format;
 
 use crate::config::Sources;
 
@@ -26,6 +27,10 @@ pub enum Command {
     Transcribe(Transcribe),
     /// Read a text aloud into a file
     Speak(Speak),
+    /// List, add, remove and try voices
+    Voices(Voices),
+    /// Fetch, list, look through and quantise the files of models
+    Models(Models),
     /// Print the effective configuration, or every mistake in it
     Check(Check),
     /// Measure a daemon on this machine
@@ -107,11 +112,40 @@ pub struct Transcribe {
     /// The settings.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Recording (WAV, FLAC, MP3 or Ogg Vorbis), or - for standard input
-    pub file: PathBuf,
+    /// Recordings (WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus or M4A), or - for standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
     /// What to write
     #[arg(short, long, value_enum, default_value_t = TranscriptFormat::Text)]
     pub format: TranscriptFormat,
+    /// Folder to write to, a file for each recording; needed for several recordings
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How long the recogniser listens on before it writes: 80 to 1200 in steps of 80, or 2400
+    /// (voxtral and mistral)
+    #[arg(long, value_name = "MS")]
+    pub delay_ms: Option<String>,
+    /// A live stream on standard input: words as they come, to its end or Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Input is bare 16-bit little-endian mono samples at this rate
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(4_000..=384_000))]
+    pub raw: Option<u32>,
+    /// Recordings heard at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
+}
+
+impl Transcribe {
+    /// All layers.
+    pub fn sources(&self) -> Sources {
+        let mut flags = Vec::new();
+        if let Some(ms) = &self.delay_ms {
+            flags.push(("--delay-ms", "ear.voxtral.delay_ms", ms.clone()));
+            flags.push(("--delay-ms", "ear.mistral.delay_ms", ms.clone()));
+        }
+        self.config.sources(flags)
+    }
 }
 
 /// Forms of a transcript.
@@ -119,12 +153,27 @@ pub struct Transcribe {
 pub enum TranscriptFormat {
     /// One line per utterance
     Text,
-    /// Utterances with their times in seconds
+    /// Utterances, and words where the recogniser knows them, with times in seconds
     Json,
+    /// The same, one utterance a line
+    Jsonl,
     /// SubRip subtitles
     Srt,
     /// WebVTT subtitles
     Vtt,
+}
+
+impl TranscriptFormat {
+    /// How its files are called.
+    pub fn extension(self) -> &'static str {
+        match self {
+            TranscriptFormat::Text => "txt",
+            TranscriptFormat::Json => "json",
+            TranscriptFormat::Jsonl => "jsonl",
+            TranscriptFormat::Srt => "srt",
+            TranscriptFormat::Vtt => "vtt",
+        }
+    }
 }
 
 /// `voiced speak`
@@ -136,30 +185,228 @@ pub struct Speak {
     /// What to read, or - for standard input
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub text: Option<String>,
-    /// Read this file instead
+    /// Read this file instead, of any length
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Leave out so many bytes of the file: where an earlier run stopped
+    #[arg(long, value_name = "BYTE", default_value_t = 0)]
+    pub from: u64,
     /// Where to write, or - for standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Form of the sound
-    #[arg(short, long, value_enum, default_value_t = SoundFormat::Wav)]
-    pub format: SoundFormat,
-    /// Whose voice; `voiced engines` lists them
+    /// Form of the sound; by the name of the file when not given, else WAV
+    #[arg(short, long, value_enum)]
+    pub format: Option<SoundForm>,
+    /// Whose voice; `voiced voices list` lists them
     #[arg(long, value_name = "NAME")]
     pub voice: Option<String>,
     /// Its tempo, 0.25 to 1.5
     #[arg(long, value_name = "FACTOR")]
     pub speed: Option<String>,
+    /// Language numbers and dates are read in: en, fr, es, de, it, pt, nl, ar or hi (voxtral)
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<String>,
+    /// The same seed says the same text in the same way (voxtral)
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<String>,
 }
 
-/// Forms of sound, both mono, 16 bits, 24 kHz.
+impl Speak {
+    /// All layers.
+    pub fn sources(&self) -> Sources {
+        let flags = [
+            ("--voice", "voice.voice", &self.voice),
+            ("--speed", "voice.speed", &self.speed),
+            ("--language", "voice.voxtral.language", &self.language),
+            ("--seed", "voice.voxtral.seed", &self.seed),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
+        self.config.sources(given.collect())
+    }
+}
+
+/// Forms of sound, all mono.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SoundFormat {
-    /// A WAV file
+pub enum SoundForm {
+    /// A WAV file, 16 bits, 24 kHz
     Wav,
-    /// Bare little-endian samples
+    /// A FLAC file, 16 bits, 24 kHz
+    Flac,
+    /// Opus in Ogg
+    Opus,
+    /// Bare little-endian samples, 16 bits, 24 kHz
     Pcm,
+}
+
+/// `voiced voices`
+#[derive(Debug, Args)]
+pub struct Voices {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: VoicesCommand,
+}
+
+/// What can be done with voices.
+#[derive(Debug, Subcommand)]
+pub enum VoicesCommand {
+    /// List the voices of the configured engine
+    List(VoicesList),
+    /// Add a voice from a voice file (.safetensors, .pt), or from a recording of 3 to 30 s
+    Add(VoicesAdd),
+    /// Forget an added voice and delete its file
+    Remove(VoicesRemove),
+    /// Let a voice say a sentence
+    Preview(VoicesPreview),
+}
+
+/// `voiced voices list`
+#[derive(Debug, Args)]
+pub struct VoicesList {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `voiced voices add`
+#[derive(Debug, Args)]
+pub struct VoicesAdd {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What it will be asked for by: lower-case letters, digits, - and _; a language first, as in
+    /// de_anna, tells how numbers are read
+    pub name: String,
+    /// The voice file or the recording
+    pub file: PathBuf,
+}
+
+/// `voiced voices remove`
+#[derive(Debug, Args)]
+pub struct VoicesRemove {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which one
+    pub name: String,
+}
+
+/// `voiced voices preview`
+#[derive(Debug, Args)]
+pub struct VoicesPreview {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which one
+    pub name: String,
+    /// What it says; a sentence in its language when not given
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Where to write, or - for standard output; NAME.wav when not given
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `voiced models`
+#[derive(Debug, Args)]
+pub struct Models {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Fetch a model: voxtral-realtime (hears) or voxtral-tts (speaks)
+    Fetch(FetchModel),
+    /// List the models that are known and those that are here
+    List,
+    /// Look through a model's files and tell everything that is wrong with them
+    Verify(VerifyModel),
+    /// Write a quantised copy of a model, which is smaller and loads quickly
+    Quantize(QuantizeModel),
+}
+
+/// `voiced models fetch`
+#[derive(Debug, Args)]
+pub struct FetchModel {
+    /// Which one; `voiced models list` lists them
+    pub model: String,
+    /// Quantise it too, into a folder of its own
+    #[arg(long, value_enum)]
+    pub quant: Option<Quant>,
+    /// Another hub, such as a mirror near you
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Take the files from this folder instead of a hub
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["mirror", "revision"])]
+    pub from: Option<PathBuf>,
+    /// Another revision than the one this version was written for
+    #[arg(long, value_name = "COMMIT")]
+    pub revision: Option<String>,
+    /// Agree to this licence without being asked, where one must be agreed to
+    #[arg(long, value_name = "LICENCE")]
+    pub accept_licence: Option<String>,
+}
+
+/// `voiced models verify`
+#[derive(Debug, Args)]
+pub struct VerifyModel {
+    /// Its name, or its folder with a slash
+    pub model: String,
+}
+
+/// `voiced models quantize`
+#[derive(Debug, Args)]
+pub struct QuantizeModel {
+    /// Its name, or its folder with a slash
+    pub model: String,
+    /// To what
+    #[arg(long, value_enum, default_value_t = Quant::Q8)]
+    pub to: Quant,
+    /// Folder of the copy; beside the model when not given
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How weights are quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Quant {
+    /// 8 bits
+    Q8,
+    /// 4 bits, and 8 where the errors would reach every word
+    Q4,
+}
+
+impl Quant {
+    /// As typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quant::Q8 => "q8",
+            Quant::Q4 => "q4",
+        }
+    }
+
+    /// As the models call it.
+    pub fn format(self) -> Format {
+        match self {
+            Quant::Q8 => Format::Q8,
+            Quant::Q4 => Format::Q4,
+        }
+    }
+
+    /// About the bytes of a copy of a model of so many.
+    pub fn share_of(self, bytes: u64) -> u64 {
+        match self {
+            Quant::Q8 => bytes * 27 / 50,
+            Quant::Q4 => bytes * 19 / 50,
+        }
+    }
 }
 
 /// `voiced check`

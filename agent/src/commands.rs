@@ -1,22 +1,16 @@
 //! What each command does, and the exit code it ends with: 64 for a mistake in the configuration
 //! or on the command line, 69 for a lost engine, 70 for a bug, 1 for everything else.
-use std::{
-    io::{Read, Write},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use voiced_core::audio::SampleRate;
 
 use crate::{
     bench, cli,
-    cli::{Command, SoundFormat},
+    cli::{Command, VoicesCommand},
     config::{self, Config, ConfigError, LogFormat, Needs, Sources, print},
     daemon,
-    engines::{self, EngineLost},
-    inventory, logging, recording, speak, terminal, transcribe,
+    engines::EngineLost,
+    inventory, logging, models, speak, terminal, transcribe, voices,
 };
 
 /// A mistake in the configuration or on the command line.
@@ -25,6 +19,14 @@ pub const USAGE: u8 = 64;
 pub const UNAVAILABLE: u8 = 69;
 /// A bug.
 pub const SOFTWARE: u8 = 70;
+
+/// What a command that only speaks needs.
+const NEEDS_VOICE: Needs = Needs {
+    ear: false,
+    mind: false,
+    voice: true,
+    listener: false,
+};
 
 /// Does what was typed.
 ///
@@ -40,6 +42,13 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Talk(talk) => run_talk(&talk)?,
         Command::Transcribe(transcribe) => run_transcribe(&transcribe)?,
         Command::Speak(speak) => run_speak(&speak)?,
+        Command::Voices(voices) => run_voices(&voices.command)?,
+        Command::Models(command) => {
+            let sources = command.config.sources(models::flags(&command));
+            let config = load(&sources, Needs::default())?;
+            start_quiet_log(&config);
+            block_on(models::run(&command.command, &config))?;
+        }
         Command::Check(check) => run_check(&check)?,
         Command::Bench(options) => {
             return Ok(match block_on(bench::run(&options))? {
@@ -116,94 +125,36 @@ fn run_transcribe(options: &cli::Transcribe) -> anyhow::Result<()> {
         ear: true,
         ..Needs::default()
     };
-    let config = load(&options.config.sources(Vec::new()), needs)?;
+    let config = load(&options.sources(), needs)?;
     start_quiet_log(&config);
-    let samples = recording::read(&options.file)?;
-    let utterances = block_on(engines::transcribe(&config, &samples))?;
-    terminal::print(&transcribe::format(&utterances, options.format));
-    Ok(())
+    block_on(transcribe::run(options, &config))
 }
 
 fn run_speak(options: &cli::Speak) -> anyhow::Result<()> {
-    let voice = options
-        .voice
-        .clone()
-        .map(|voice| ("--voice", "voice.voice", voice));
-    let speed = options
-        .speed
-        .clone()
-        .map(|speed| ("--speed", "voice.speed", speed));
-    let flags = voice.into_iter().chain(speed).collect();
-    let config = load(&options.config.sources(flags), Needs::default())?;
+    let config = load(&options.sources(), NEEDS_VOICE)?;
+    speak::run::check(options, &config)?;
     start_quiet_log(&config);
-    let text = text_of(options)?;
-    let rate = SampleRate::SPEECH;
-    if options.output == Path::new("-") {
-        let sink = std::io::stdout().lock();
-        let mut writer = match options.format {
-            SoundFormat::Wav => recording::Writer::wav(sink, rate)?,
-            SoundFormat::Pcm => recording::Writer::pcm(sink),
-        };
-        say(&config, &text, &mut writer)?;
-        writer.finish()?;
-        return Ok(());
-    }
-    let name = options.output.display();
-    let file =
-        std::fs::File::create(&options.output).with_context(|| format!("cannot write {name}"))?;
-    let sink = std::io::BufWriter::new(file);
-    match options.format {
-        SoundFormat::Wav => {
-            let mut writer = recording::Writer::wav(sink, rate)?;
-            say(&config, &text, &mut writer)?;
-            writer.finish_wav(rate)?;
+    block_on(speak::run::run(options, &config))
+}
+
+fn run_voices(command: &VoicesCommand) -> anyhow::Result<()> {
+    let settings = match command {
+        VoicesCommand::List(list) => &list.config,
+        VoicesCommand::Add(add) => &add.config,
+        VoicesCommand::Remove(remove) => &remove.config,
+        VoicesCommand::Preview(preview) => {
+            let name = ("NAME", "voice.voice", preview.name.clone());
+            let config = load(&preview.config.sources(vec![name]), NEEDS_VOICE)?;
+            start_quiet_log(&config);
+            return block_on(voices::preview(preview, &config));
         }
-        SoundFormat::Pcm => {
-            let mut writer = recording::Writer::pcm(sink);
-            say(&config, &text, &mut writer)?;
-            writer.finish()?;
-        }
-    }
-    Ok(())
-}
-
-fn say<W: Write>(
-    config: &Config,
-    text: &str,
-    writer: &mut recording::Writer<W>,
-) -> Result<(), anyhow::Error> {
-    match block_on(engines::speak(config, text, &mut |sound| {
-        writer.write(sound)
-    })) {
-        // Whoever listened has heard enough.
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        said => said,
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(speak::SpeakError::Sink(error)) if error.kind() == std::io::ErrorKind::BrokenPipe
-    )
-}
-
-fn text_of(options: &cli::Speak) -> anyhow::Result<String> {
-    let from_input = || {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read a text from standard input")?;
-        Ok(text)
     };
-    match (&options.text, &options.file) {
-        (Some(text), _) if text == "-" => from_input(),
-        (Some(text), _) => Ok(text.clone()),
-        (None, Some(file)) if file == Path::new("-") => from_input(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-        }
-        (None, None) => anyhow::bail!("there is no text to speak"),
+    let config = load(&settings.sources(Vec::new()), NEEDS_VOICE)?;
+    start_quiet_log(&config);
+    match command {
+        VoicesCommand::Add(add) => voices::add(add, &config),
+        VoicesCommand::Remove(remove) => voices::remove(remove, &config),
+        _ => block_on(voices::list(&config)),
     }
 }
 

@@ -6,24 +6,30 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
+use voiced_nn::matrix::Format;
+use voiced_transport::rest::RoomLimits;
+use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
+pub mod ear;
 pub mod findings;
 pub mod keys;
 pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
+pub mod voice;
 
 use crate::{persona::Persona, tools::Zone};
 
 pub use self::{
+    ear::{Ear, EarEngine, Models, VoxtralEar, how_to_get_voxtral, missing_of_pocketsphinx},
     findings::{ConfigError, Finding, Origin},
     layers::Sources,
 };
@@ -33,6 +39,8 @@ pub use self::{
 pub struct Config {
     /// The listener.
     pub listen: Listen,
+    /// Speech without a conversation.
+    pub services: RoomLimits,
     /// WebRTC; `None` takes no such calls.
     pub webrtc: Option<Webrtc>,
     /// The recogniser.
@@ -49,6 +57,8 @@ pub struct Config {
     pub edge: Edge,
     /// This machine's own sound.
     pub local: Local,
+    /// Where the files of models are.
+    pub models: Models,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.
@@ -59,11 +69,13 @@ pub struct Config {
 
 impl Config {
     /// How many calls are taken at once: two rows of the recogniser are kept spare, because the
-    /// row of a call that ended is free only after the next step.
+    /// row of a call that ended is free only after the next step; and there is a row of the voice
+    /// for each, because a reply that found none would be lost.
     pub fn n_calls(&self) -> usize {
         self.listen
             .max_calls
             .min(self.ear.rows.saturating_sub(2))
+            .min(self.voice.rows())
             .max(1)
     }
 }
@@ -75,6 +87,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who may use the API.
     pub keys: ApiKeys,
+    /// TLS: the files of the certificate chain and of its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Host names that may be asked for, beside the address and localhost.
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may use the API, beside the console's.
@@ -151,30 +165,6 @@ pub struct Webrtc {
     pub lost_after: Duration,
 }
 
-/// The recogniser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ear {
-    /// Calls it hears at once.
-    pub rows: usize,
-    /// Which one.
-    pub engine: EarEngine,
-}
-
-/// Which recogniser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EarEngine {
-    /// PocketSphinx with the model in this folder.
-    PocketSphinx {
-        /// The folder.
-        model: PathBuf,
-    },
-    /// One that hears these words in every utterance.
-    Scripted {
-        /// The words.
-        words: String,
-    },
-}
-
 /// The chat model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mind {
@@ -198,9 +188,9 @@ pub enum MindEngine {
 }
 
 /// The synthesiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Voice {
-    /// Replies it speaks at once.
+    /// Replies it speaks at once; Voxtral has a number of its own.
     pub rows: usize,
     /// Which one.
     pub engine: VoiceEngine,
@@ -211,12 +201,50 @@ pub struct Voice {
 }
 
 /// Which synthesiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum VoiceEngine {
     /// flite.
     Flite,
     /// A hum.
     Tone,
+    /// Voxtral TTS on this machine.
+    Voxtral(Box<VoxtralVoice>),
+    /// A server.
+    Remote(Box<RemoteVoice>),
+}
+
+/// Voxtral TTS on this machine.
+#[derive(Clone, Debug)]
+pub struct VoxtralVoice {
+    /// Its folder.
+    pub model: PathBuf,
+    /// How its parts are kept; the layers of a saved copy are as they were saved.
+    pub formats: Formats,
+    /// What was asked for, where something was.
+    pub asked: Option<Format>,
+    /// How it speaks.
+    pub options: Options,
+    /// Bytes it may take; `None` for what is free.
+    pub memory: Option<u64>,
+    /// What makes text speakable.
+    pub normaliser: Normaliser,
+    /// Folder of added voices.
+    pub added: PathBuf,
+    /// The codec's encoder.
+    pub encoder: Option<PathBuf>,
+    /// The model's own voices; empty when it could not be opened.
+    pub presets: Vec<String>,
+    /// Width of the model; 0 when it could not be opened.
+    pub width: usize,
+}
+
+/// A synthesiser elsewhere.
+#[derive(Clone, Debug)]
+pub struct RemoteVoice {
+    /// How it is reached and asked.
+    pub settings: Settings,
+    /// Voices that callers are offered.
+    pub offered: Vec<String>,
 }
 
 /// What is done to the caller's sound before anybody hears it.
@@ -276,6 +304,8 @@ pub struct Needs {
     pub ear: bool,
     /// The chat model, its key, and the personas.
     pub mind: bool,
+    /// The synthesiser and its model, or its key.
+    pub voice: bool,
     /// API keys for the listener.
     pub listener: bool,
 }
@@ -285,6 +315,7 @@ impl Needs {
     pub const ALL: Needs = Needs {
         ear: true,
         mind: true,
+        voice: true,
         listener: true,
     };
 }
@@ -314,14 +345,6 @@ pub fn load(sources: &Sources, needs: Needs) -> Result<Loaded, ConfigError> {
         raw,
         origins,
     })
-}
-
-/// Whether a folder holds a PocketSphinx model: what is missing, if anything.
-pub fn missing_of_pocketsphinx(model: &Path) -> Option<PathBuf> {
-    ["en-us/mdef", "cmudict-en-us.dict", "en-us.lm.bin"]
-        .into_iter()
-        .map(|file| model.join(file))
-        .find(|file| !file.is_file())
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use voiced_pipeline::{
 use voiced_transport::{
     codec::opus_encoder::OpusSettings,
     edge::EdgeSettings,
-    http::{self, Catalogue, Doors, Limits, Trust, serve::ServeLimits},
+    http::{self, Catalogue, Doors, Limits, Trust, serve::ServeLimits, tls::Certificate},
     keys::Keys,
     openai_realtime::session::SessionDefaults,
+    rest::Room,
     webrtc::{Peers, WebRtcSettings, addresses_beside},
     websocket::WebSocketSettings,
 };
@@ -30,6 +31,7 @@ use crate::{
     mcp::{self, PersonaServer, WithServers},
     measures,
     persona::Persona,
+    studio::House,
     terminal,
     tools::Builtins,
 };
@@ -123,6 +125,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen.address))?;
     let address = listener.local_addr()?;
+    let certificate = match &config.listen.tls {
+        Some((chain, key)) => Some(Certificate::open(chain, key)?),
+        None => None,
+    };
     let parts = build(&config).await?;
     let peers = match &config.webrtc {
         Some(webrtc) => Some(open_peers(webrtc, address, config.edge)?),
@@ -141,6 +147,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut server = JoinSet::new();
     server.spawn(http::serve(
         listener,
+        certificate.as_ref().map(Certificate::acceptor),
         router,
         limits,
         sockets,
@@ -149,7 +156,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     // Ends with this function.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(measures::keep(metrics));
-    terminal::say(&format!("voiced is ready: http://{address}"));
+    let scheme = if certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    if let Some(certificate) = certificate {
+        upkeep.spawn(async move {
+            renew(certificate).await;
+            Ok(())
+        });
+    }
+    terminal::say(&format!("voiced is ready: {scheme}://{address}"));
     tracing::info!(%address, calls = config.n_calls(), "ready");
 
     let end = wait_for_the_end(&parts.engines, &mut server).await?;
@@ -163,6 +181,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     match end {
         End::Signal => Ok(()),
         End::Lost(lost) => Err(lost.into()),
+    }
+}
+
+/// Reads the certificate again whenever it is told to; one that cannot be used changes nothing.
+async fn renew(certificate: Arc<Certificate>) {
+    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+        tracing::warn!("SIGHUP cannot be waited for: a new certificate needs a restart");
+        return;
+    };
+    while hang_up.recv().await.is_some() {
+        match certificate.reload() {
+            Ok(()) => tracing::info!("certificate read again"),
+            Err(error) => tracing::error!(%error, "the new certificate cannot be used"),
+        }
     }
 }
 
@@ -242,6 +274,14 @@ fn doors(
         },
         session: session(config, parts),
         strict: listen.strict,
+        studio: Arc::new(House {
+            ear: parts.engines.ear.clone(),
+            voice: parts.engines.voice.clone(),
+            detector: engines::activity_detector(),
+            activity: config.activity,
+            abilities: engines::abilities(&config.ear),
+        }),
+        room: Room::new(config.services),
         catalogue: parts.catalogue.clone(),
         websocket: WebSocketSettings {
             edge: edge(config.edge),

@@ -1,28 +1,26 @@
 //! The engines: built as configured, warmed, each given its thread or its tasks. When one cannot
 //! go on, the daemon cannot either.
+pub mod ear;
+
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::sync::watch;
-use voiced_asr::{
-    embedded::{self as sphinx, EmbeddedOptions},
-    scripted::ScriptedEar,
-    turn::WordTurns,
-    vad::Earshot,
-};
+use voiced_asr::{turn::WordTurns, vad::Earshot};
 use voiced_core::engine::{
     Heard, Hearing, Line, Prompt, ReplyPiece, Speech, TurnDetector, VoiceActivityDetector,
 };
 use voiced_llm::{openai::OpenAi, scripted};
-use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient, worker};
-use voiced_tts::{embedded as flite, tone::ToneVoice};
+use voiced_pipeline::{calls::DetectorFactory, lease::EngineClient};
+use voiced_transport::rest::EarAbilities;
 
 use crate::{
-    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice, VoiceEngine},
+    config::{Config, Ear, EarEngine, Mind, MindEngine, Voice},
     persona::Persona,
-    speak as reading,
-    transcribe::{self, Utterance},
 };
+
+mod voice;
+
+pub use voice::voice;
 
 /// The engines every call shares.
 #[derive(Clone)]
@@ -52,8 +50,17 @@ impl Engines {
     /// # Errors
     /// When one cannot be had here.
     pub async fn start(config: &Config) -> anyhow::Result<Engines> {
-        let ear = ear(&config.ear)?;
-        let voice = voice(&config.voice)?;
+        // Rows of their own for speech without a call: calls keep all of theirs.
+        let hearing = Ear {
+            rows: config.ear.rows + config.services.transcriptions,
+            ..config.ear.clone()
+        };
+        let ear = ear::start(&hearing, config.models.threads).await?;
+        let voice = voice(&Voice {
+            rows: config.voice.rows + config.services.speeches,
+            ..config.voice.clone()
+        })
+        .await?;
         let mind = mind(&config.mind).await?;
         let mut health = vec![("recogniser", ear.healthy()), ("voice", voice.healthy())];
         if let Some(mind) = &mind {
@@ -104,25 +111,20 @@ impl Engines {
     }
 }
 
-fn ear(ear: &Ear) -> anyhow::Result<EngineClient<Hearing, Heard>> {
-    let client = match &ear.engine {
-        EarEngine::PocketSphinx { model } => {
-            let options = EmbeddedOptions {
-                model: Some(model.clone()),
-            };
-            worker::spawn("ear", sphinx::Embedded::new(ear.rows, &options)?)
-        }
-        EarEngine::Scripted { words } => worker::spawn("ear", ScriptedEar::new(ear.rows, words)),
-    };
-    client.context("cannot start the recogniser's thread")
-}
-
-fn voice(voice: &Voice) -> anyhow::Result<EngineClient<Line, Speech>> {
-    let client = match voice.engine {
-        VoiceEngine::Flite => worker::spawn("voice", flite::Embedded::new(voice.rows)?),
-        VoiceEngine::Tone => worker::spawn("voice", ToneVoice::new(voice.rows)),
-    };
-    client.context("cannot start the voice's thread")
+/// What can be asked of the recogniser.
+pub fn abilities(ear: &Ear) -> EarAbilities {
+    match &ear.engine {
+        EarEngine::PocketSphinx { .. } => EarAbilities {
+            languages: vec!["en".to_owned()],
+            words: true,
+        },
+        // It finds the language out, and knows when each word was said.
+        EarEngine::Voxtral(_) => EarAbilities {
+            languages: Vec::new(),
+            words: true,
+        },
+        EarEngine::Scripted { .. } | EarEngine::Remote(_) => EarAbilities::default(),
+    }
 }
 
 /// A chat model that all personas share.
@@ -149,38 +151,4 @@ pub fn activity_detector() -> DetectorFactory<dyn VoiceActivityDetector> {
 /// End of turn, one detector per call.
 pub fn turn_detector() -> DetectorFactory<dyn TurnDetector> {
     Arc::new(|| Box::new(WordTurns))
-}
-
-/// Hears a whole recording with the configured recogniser.
-///
-/// # Errors
-/// When it cannot be had, or gives up.
-pub async fn transcribe(config: &Config, samples: &[f32]) -> anyhow::Result<Vec<Utterance>> {
-    let one = Ear {
-        rows: 1,
-        ..config.ear.clone()
-    };
-    let engine = ear(&one)?;
-    let mut detector = (activity_detector())();
-    let heard = transcribe::transcribe(&engine, &mut *detector, config.activity, samples);
-    Ok(heard.await?)
-}
-
-/// Speaks a text with the configured voice.
-///
-/// # Errors
-/// When it cannot be had or gives up, or the sink does.
-pub async fn speak(
-    config: &Config,
-    text: &str,
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let one = Voice {
-        rows: 1,
-        ..config.voice.clone()
-    };
-    let engine = voice(&one)?;
-    let voice = Some(config.voice.voice.as_str());
-    let said = reading::speak(&engine, text, voice, Some(config.voice.speed), sink);
-    Ok(said.await?)
 }

@@ -1,10 +1,18 @@
 //! `voiced engines`: what can hear, think and speak on this machine, and why the rest cannot.
 use std::path::PathBuf;
 
+use voiced_asr::{
+    remote::{RemoteEar, RemoteSettings},
+    voxtral::Checkpoint as Hearing,
+};
 use voiced_llm::openai::{OpenAi, OpenAiSettings};
+use voiced_tts::{remote::SpeechServer, voxtral::Checkpoint};
 
 use crate::{
-    config::{Config, EarEngine, MindEngine, VoiceEngine, missing_of_pocketsphinx, raw},
+    config::{
+        Config, EarEngine, MindEngine, RemoteVoice, VoiceEngine, how_to_get_voxtral,
+        missing_of_pocketsphinx, raw, voice::missing_of_voxtral,
+    },
     terminal,
 };
 
@@ -19,9 +27,9 @@ struct Entry {
 
 /// Prints a line for every engine; the configured ones are marked.
 pub async fn print(config: &Config) {
-    let mut entries = ears(config);
+    let mut entries = ears(config).await;
     entries.extend(minds(config).await);
-    entries.extend(voices(config));
+    entries.extend(voices(config).await);
     terminal::say("stage  engine        state");
     for entry in &entries {
         terminal::say(&line(entry));
@@ -39,32 +47,72 @@ fn line(entry: &Entry) -> String {
     format!("{:<6}{mark}{:<13} {state}", entry.stage, entry.name)
 }
 
-fn ears(config: &Config) -> Vec<Entry> {
-    let (model, sphinx) = match &config.ear.engine {
-        EarEngine::PocketSphinx { model } => (model.clone(), true),
-        EarEngine::Scripted { .. } => (PathBuf::from(raw::EarPocketsphinx::default().model), false),
+async fn ears(config: &Config) -> Vec<Entry> {
+    let engine = &config.ear.engine;
+    let chosen = engine.name();
+    let model = match engine {
+        EarEngine::PocketSphinx { model } => model.clone(),
+        _ => PathBuf::from(raw::EarPocketsphinx::default().model),
     };
-    let state = match missing_of_pocketsphinx(&model) {
+    let sphinx = match missing_of_pocketsphinx(&model) {
         None => Ok(format!("US English, model in {}", model.display())),
         Some(missing) => Err(format!(
             "there is no {}: install the package pocketsphinx-en-us",
             missing.display()
         )),
     };
-    vec![
-        Entry {
-            stage: "ear",
-            name: "pocketsphinx",
-            chosen: sphinx,
-            state,
-        },
-        Entry {
-            stage: "ear",
-            name: "scripted",
-            chosen: !sphinx,
-            state: Ok("hears what it is configured to, for tests".to_owned()),
-        },
-    ]
+    let mut states = vec![("pocketsphinx", sphinx), ("voxtral", voxtral(config))];
+    for name in ["vllm", "mistral", "openai"] {
+        let state = match engine {
+            EarEngine::Remote(settings) if name == chosen => hearing_server(settings).await,
+            _ => Err(format!(
+                "not configured: set ear.engine = \"{name}\" and [ear.{name}]"
+            )),
+        };
+        states.push((name, state));
+    }
+    let scripted = "hears what it is configured to, for tests".to_owned();
+    states.push(("scripted", Ok(scripted)));
+    let entry = |(name, state)| Entry {
+        stage: "ear",
+        name,
+        chosen: name == chosen,
+        state,
+    };
+    states.into_iter().map(entry).collect()
+}
+
+fn voxtral(config: &Config) -> Result<String, String> {
+    let (folder, rows) = match &config.ear.engine {
+        EarEngine::Voxtral(ear) => (ear.folder.clone(), Some((ear, config.ear.rows))),
+        _ => {
+            let name = raw::EarVoxtral::default().model;
+            (config.models.folder(&name), None)
+        }
+    };
+    if !folder.is_dir() {
+        return Err(how_to_get_voxtral(&folder));
+    }
+    let opened = match rows {
+        Some((ear, rows)) => ear.open(rows).map(|(_, formats, plan)| {
+            let gigabytes = (plan.weights + plan.caches) as f64 / 1e9;
+            let format = formats.decoder;
+            format!("{format} weights, {rows} rows, {gigabytes:.2} GB")
+        }),
+        None => Hearing::open(&folder)
+            .map(|_| "13 languages".to_owned())
+            .map_err(|error| error.to_string()),
+    };
+    opened.map(|state| format!("{state}, model in {}", folder.display()))
+}
+
+async fn hearing_server(settings: &RemoteSettings) -> Result<String, String> {
+    let what = format!("{} at {}", settings.model, settings.base_url);
+    let server = RemoteEar::new(settings.clone()).map_err(|error| error.to_string())?;
+    match server.warm_up().await {
+        Ok(()) => Ok(format!("{what} answers")),
+        Err(failure) => Err(format!("{what}: {failure}")),
+    }
 }
 
 async fn minds(config: &Config) -> Vec<Entry> {
@@ -109,25 +157,75 @@ async fn reach(settings: OpenAiSettings) -> Result<String, String> {
     }
 }
 
-fn voices(config: &Config) -> Vec<Entry> {
+async fn voices(config: &Config) -> Vec<Entry> {
+    let engine = &config.voice.engine;
     let names: Vec<_> = voiced_tts::voices()
         .iter()
         .map(|voice| voice.name)
         .collect();
+    let entry = |name, state| Entry {
+        stage: "voice",
+        name,
+        chosen: engine.name() == name,
+        state,
+    };
+    let mut openai = Err("not configured: set voice.engine and voice.openai".to_owned());
+    let mut mistral = Err("not configured: set voice.engine and voice.mistral".to_owned());
+    if let VoiceEngine::Remote(remote) = engine {
+        let state = reach_voice(remote).await;
+        match engine.name() {
+            "openai" => openai = state,
+            _ => mistral = state,
+        }
+    }
     vec![
-        Entry {
-            stage: "voice",
-            name: "flite",
-            chosen: config.voice.engine == VoiceEngine::Flite,
-            state: Ok(format!("US English, voices {}", names.join(", "))),
-        },
-        Entry {
-            stage: "voice",
-            name: "tone",
-            chosen: config.voice.engine == VoiceEngine::Tone,
-            state: Ok("hums, for tests".to_owned()),
-        },
+        entry(
+            "flite",
+            Ok(format!("US English, voices {}", names.join(", "))),
+        ),
+        entry("voxtral", voxtral_voice(config)),
+        entry("openai", openai),
+        entry("mistral", mistral),
+        entry("tone", Ok("hums, for tests".to_owned())),
     ]
+}
+
+/// Whether the model is there and there is room for it.
+fn voxtral_voice(config: &Config) -> Result<String, String> {
+    let VoiceEngine::Voxtral(voice) = &config.voice.engine else {
+        return Err(
+            "not configured: set voice.engine to \"voxtral\"; its model is fetched by \
+                    `voiced models fetch voxtral-tts` (CC BY-NC 4.0: non-commercial use only)"
+                .to_owned(),
+        );
+    };
+    if let Some(missing) = missing_of_voxtral(&voice.model) {
+        return Err(missing);
+    }
+    let checkpoint = Checkpoint::open(&voice.model).map_err(|error| error.to_string())?;
+    checkpoint.prompt().map_err(|error| error.to_string())?;
+    let plan = voice.plan(&checkpoint).map_err(|error| error.to_string())?;
+    let voices = voice.voices().list().len();
+    let cloning = match checkpoint.has_encoder(voice.encoder.as_deref()) {
+        Ok(true) => "recordings can become voices",
+        Ok(false) => "no encoder, so recordings cannot become voices",
+        Err(error) => return Err(error.to_string()),
+    };
+    let weights = checkpoint.formats(voice.formats).backbone;
+    let model = voice.model.display();
+    Ok(format!(
+        "nine languages, {voices} voices, {weights} in {model}, {plan}; {cloning}"
+    ))
+}
+
+/// Asks the server for its models, which costs nothing.
+async fn reach_voice(voice: &RemoteVoice) -> Result<String, String> {
+    let what = format!("{} at {}", voice.settings.model, voice.settings.base_url);
+    let server = SpeechServer::new(voice.settings.clone()).map_err(|error| error.to_string())?;
+    match server.warm_up().await {
+        Ok(()) => Ok(format!("{what} answers")),
+        Err(failure) => Err(format!("{what}: {failure}")),
+    }
 }
 
 #[cfg(feature = "local-audio")]

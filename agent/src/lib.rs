@@ -8,7 +8,10 @@
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
-//! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`reader`], [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`studio`]: both of them for requests over HTTP;
+//! - [`voices`]: whose voices there are, added and tried;
+//! - [`models`]: files of models fetched, looked through and quantised;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
@@ -24,11 +27,15 @@ pub mod inventory;
 pub mod logging;
 pub mod mcp;
 pub mod measures;
+pub mod models;
 pub mod persona;
+pub mod reader;
 pub mod recording;
 pub mod speak;
+pub mod studio;
 #[cfg(feature = "local-audio")]
 pub mod talk;
 pub mod terminal;
 pub mod tools;
 pub mod transcribe;
+pub mod voices;

@@ -1,22 +1,10 @@
-//! Recordings: any WAV, FLAC, MP3 or Ogg Vorbis in, mono samples at the rate the recogniser hears
-//! out; and WAV out. What cannot be read is an error in words, never a panic.
-use std::{
-    io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    path::Path,
-};
+//! Recordings as a whole: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser
+//! hears, or the voices speak, out. What cannot be read is an error in words, never a panic.
+use std::{io, path::Path};
 
-use symphonia::core::{
-    codecs::audio::{AudioDecoder, AudioDecoderOptions},
-    errors::Error,
-    formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
-    io::{MediaSource, MediaSourceStream},
-    meta::MetadataOptions,
-    packet::Packet,
-};
-use voiced_core::{
-    audio::{SampleRate, to_pcm16},
-    resample::Resampler,
-};
+use voiced_core::audio::SampleRate;
+
+use crate::reader::{Input, Reader};
 
 /// Why a recording could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +18,7 @@ pub enum RecordingError {
         source: io::Error,
     },
     /// It is not in a form that is understood.
-    #[error("{name} is no WAV, FLAC, MP3 or Ogg Vorbis recording: {why}")]
+    #[error("{name} is no WAV, FLAC, MP3, Ogg or M4A recording: {why}")]
     Form {
         /// The file.
         name: String,
@@ -44,186 +32,22 @@ pub enum RecordingError {
 /// # Errors
 /// When it cannot be read or understood.
 pub fn read(path: &Path) -> Result<Vec<f32>, RecordingError> {
-    let name = path.display().to_string();
-    let read_error = |source| RecordingError::Read {
-        name: name.clone(),
-        source,
-    };
-    let mut hint = Hint::new();
-    let source: Box<dyn MediaSource> = if path == Path::new("-") {
-        // Formats are recognised by looking back and forth, which a pipe does not allow.
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes).map_err(read_error)?;
-        Box::new(Cursor::new(bytes))
-    } else {
-        if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
-            hint.with_extension(extension);
-        }
-        let file = std::fs::File::open(path).map_err(read_error)?;
-        if file.metadata().map_err(read_error)?.is_dir() {
-            return Err(read_error(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        Box::new(file)
-    };
-    decode(source, &hint).map_err(|error| RecordingError::Form {
-        name,
-        why: error.to_string(),
-    })
+    read_at(path, SampleRate::HEARING)
 }
 
-fn decode(source: Box<dyn MediaSource>, hint: &Hint) -> Result<Vec<f32>, Error> {
-    let stream = MediaSourceStream::new(source, Default::default());
-    let mut format = symphonia::default::get_probe().probe(
-        hint,
-        stream,
-        FormatOptions::default(),
-        MetadataOptions::default(),
-    )?;
-    let none = Error::Unsupported("there is no sound in it");
-    let Some(track) = format.default_track(TrackType::Audio) else {
-        return Err(none);
-    };
-    let parameters = track.codec_params.as_ref().and_then(|codec| codec.audio());
-    let Some(parameters) = parameters else {
-        return Err(none);
-    };
-    let track_id = track.id;
-    let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())?;
-    hearing(&mut *format, decoder, track_id)
+/// The same at `SampleRate::SPEECH`: what voices are made of.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn read_speech(path: &Path) -> Result<Vec<f32>, RecordingError> {
+    read_at(path, SampleRate::SPEECH)
 }
 
-/// All of one track, mixed down and resampled.
-fn hearing(
-    format: &mut dyn FormatReader,
-    mut decoder: Box<dyn AudioDecoder>,
-    track_id: u32,
-) -> Result<Vec<f32>, Error> {
-    let mut heard = Vec::new();
-    let mut resampler: Option<(u32, Resampler)> = None;
-    let (mut interleaved, mut mono) = (Vec::new(), Vec::new());
-    while let Some(packet) = next_packet(format)? {
-        if packet.track_id != track_id {
-            continue;
-        }
-        let sound = match decoder.decode(&packet) {
-            Ok(sound) => sound,
-            // A damaged packet is skipped; players do the same.
-            Err(Error::DecodeError(_)) => continue,
-            Err(error) => return Err(error),
-        };
-        let n_channels = sound.spec().channels().count().max(1);
-        let hz = sound.spec().rate();
-        interleaved.resize(sound.samples_interleaved(), 0.0_f32);
-        sound.copy_to_slice_interleaved(&mut interleaved);
-        mono.clear();
-        let frames = interleaved.chunks_exact(n_channels);
-        mono.extend(frames.map(|frame| frame.iter().sum::<f32>() / n_channels as f32));
-        let resampler = match &mut resampler {
-            Some((same, resampler)) if *same == hz => resampler,
-            other => {
-                let rate = SampleRate::new(hz)
-                    .ok_or(Error::Unsupported("its sample rate is not 4 to 384 kHz"))?;
-                if let Some((_, old)) = other {
-                    old.flush(&mut heard);
-                }
-                &mut other
-                    .insert((hz, Resampler::new(rate, SampleRate::HEARING)))
-                    .1
-            }
-        };
-        resampler.process(&mono, &mut heard);
-    }
-    if let Some((_, resampler)) = &mut resampler {
-        resampler.flush(&mut heard);
-    }
-    Ok(heard)
-}
-
-/// A recording that was cut off, or streamed without saying how long it would be, ends where it
-/// ends; what its last packet lacks is lost with it.
-fn next_packet(format: &mut dyn FormatReader) -> Result<Option<Packet>, Error> {
-    match format.next_packet() {
-        Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        packet => packet,
-    }
-}
-
-/// Writes 16-bit mono PCM, with or without a WAV header.
-pub struct Writer<W: Write> {
-    sink: W,
-    n_bytes: u32,
-}
-
-impl<W: Write> Writer<W> {
-    /// Bare samples.
-    pub fn pcm(sink: W) -> Self {
-        Self { sink, n_bytes: 0 }
-    }
-
-    /// A WAV file whose length is not known yet: a player reads it to its end.
-    ///
-    /// # Errors
-    /// When the sink does not take the header.
-    pub fn wav(mut sink: W, rate: SampleRate) -> io::Result<Self> {
-        sink.write_all(&wav_header(rate, u32::MAX - 36))?;
-        Ok(Self { sink, n_bytes: 0 })
-    }
-
-    /// Appends samples.
-    ///
-    /// # Errors
-    /// When the sink does not take them.
-    pub fn write(&mut self, samples: &[f32]) -> io::Result<()> {
-        let bytes = to_pcm16(samples);
-        let n_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.n_bytes = self.n_bytes.saturating_add(n_bytes);
-        self.sink.write_all(&bytes)
-    }
-
-    /// Whatever is still on its way.
-    ///
-    /// # Errors
-    /// When the sink does not take it.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-}
-
-impl<W: Write + Seek> Writer<W> {
-    /// Puts the length into the header.
-    ///
-    /// # Errors
-    /// When the sink does not take it.
-    pub fn finish_wav(mut self, rate: SampleRate) -> io::Result<()> {
-        self.sink.seek(SeekFrom::Start(0))?;
-        self.sink.write_all(&wav_header(rate, self.n_bytes))?;
-        self.finish()
-    }
-}
-
-fn wav_header(rate: SampleRate, n_bytes: u32) -> [u8; 44] {
-    const CHANNELS: u16 = 1;
-    const BYTES: u16 = 2;
-    let mut header = [0; 44];
-    let mut at = 0;
-    let mut put = |bytes: &[u8]| {
-        header[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    };
-    put(b"RIFF");
-    put(&n_bytes.saturating_add(36).to_le_bytes());
-    put(b"WAVEfmt ");
-    put(&16_u32.to_le_bytes());
-    put(&1_u16.to_le_bytes()); // PCM
-    put(&CHANNELS.to_le_bytes());
-    put(&rate.hz().to_le_bytes());
-    put(&(rate.hz() * u32::from(CHANNELS * BYTES)).to_le_bytes());
-    put(&(CHANNELS * BYTES).to_le_bytes());
-    put(&(BYTES * 8).to_le_bytes());
-    put(b"data");
-    put(&n_bytes.to_le_bytes());
-    header
+fn read_at(path: &Path, rate: SampleRate) -> Result<Vec<f32>, RecordingError> {
+    let mut reader = Reader::open(path, Input::Whole, rate)?;
+    let mut sound = Vec::new();
+    while reader.next(&mut sound)? {}
+    Ok(sound)
 }
 
 #[cfg(test)]
@@ -232,6 +56,7 @@ mod tests {
     use std::f32::consts::TAU;
 
     use tempfile::TempDir;
+    use voiced_transport::soundfile::{Form, SoundFile, Target};
 
     use super::*;
 
@@ -240,23 +65,6 @@ mod tests {
         (0..n)
             .map(|i| 0.5 * (TAU * 440.0 * i as f32 / rate.hz() as f32).sin())
             .collect()
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("tone.wav");
-        let file = std::fs::File::create(&path).unwrap();
-        let mut writer = Writer::wav(file, SampleRate::HEARING).unwrap();
-        let samples = tone(SampleRate::HEARING, 0.3);
-        writer.write(&samples[..1_000]).unwrap();
-        writer.write(&samples[1_000..]).unwrap();
-        writer.finish_wav(SampleRate::HEARING).unwrap();
-        let read = read(&path).unwrap();
-        assert_eq!(read.len(), samples.len());
-        let apart = read.iter().zip(&samples).map(|(a, b)| (a - b).abs());
-        assert!(apart.fold(0.0, f32::max) < 1e-4);
-        assert_eq!(hound::WavReader::open(&path).unwrap().duration(), 4_800);
     }
 
     #[test]
@@ -284,13 +92,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_unknown_length_is_read_to_its_end() {
-        let mut bytes = Vec::new();
-        let mut writer = Writer::wav(&mut bytes, SampleRate::SPEECH).unwrap();
-        writer.write(&tone(SampleRate::SPEECH, 1.0)).unwrap();
-        writer.finish().unwrap();
-        let read = decode(Box::new(Cursor::new(bytes)), &Hint::new()).unwrap();
-        assert!((15_000..=16_000).contains(&read.len()), "{}", read.len());
+    fn a_stream_of_unknown_length_is_read_to_its_end_at_either_rate() {
+        for form in [Form::Wav, Form::Flac] {
+            let mut bytes = Vec::new();
+            let mut written = SoundFile::new(form, Target::Stream).unwrap();
+            written
+                .push(&tone(SampleRate::SPEECH, 1.0), &mut bytes)
+                .unwrap();
+            written.finish(&mut bytes).unwrap();
+            let folder = TempDir::new().unwrap();
+            let path = folder.path().join("endless");
+            std::fs::write(&path, bytes).unwrap();
+            for rate in [SampleRate::HEARING, SampleRate::SPEECH] {
+                let read = read_at(&path, rate).unwrap();
+                let want = rate.hz() as usize;
+                assert!(
+                    (want - 1_000..=want).contains(&read.len()),
+                    "{}",
+                    read.len()
+                );
+            }
+        }
     }
 
     #[test]

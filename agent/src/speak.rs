@@ -1,10 +1,24 @@
 //! A text into speech, sentence by sentence, each given to the synthesiser as a reply's line
-//! would; sound leaves as soon as it is made.
+//! would; sound leaves as soon as it is made, and a book takes no more memory than a sentence.
+use std::{io::BufRead, time::Duration};
+
+use tokio::sync::mpsc;
 use voiced_core::{
+    audio::SampleRate,
     engine::{Line, Speech},
-    sentences::Sentences,
 };
 use voiced_pipeline::lease::{EngineClient, OpenError};
+
+pub mod run;
+pub mod sink;
+pub mod text;
+
+use self::text::{Passage, Passages, TextError};
+
+/// Silence between two paragraphs: 600 ms.
+const PAUSE: usize = 14_400;
+/// Passages read ahead of the voice.
+const AHEAD: usize = 8;
 
 /// Why a text could not be spoken.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +29,9 @@ pub enum SpeakError {
     /// The synthesiser gave up; its log says why.
     #[error("the voice gave up in the middle of the text")]
     GaveUp,
+    /// The text could not be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The sound could not be written.
     #[error("cannot write the sound")]
     Sink(#[from] std::io::Error),
@@ -23,41 +40,117 @@ pub enum SpeakError {
     Nothing,
 }
 
-/// Speaks `text`, giving `sink` samples at `SampleRate::SPEECH` as they come.
+/// How far a text has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Where the line that is being said begins in the text, in bytes; its end once all is said.
+    pub at: u64,
+    /// Samples made.
+    pub samples: u64,
+}
+
+impl Reached {
+    /// How long the sound made so far lasts.
+    pub fn sound(self) -> Duration {
+        SampleRate::SPEECH.duration_of(self.samples)
+    }
+}
+
+/// How every line is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Manner<'a> {
+    /// Whose voice; `None` is the engine's.
+    pub voice: Option<&'a str>,
+    /// Its tempo.
+    pub speed: Option<f32>,
+}
+
+/// Where a text's sound goes.
+pub trait Sink {
+    /// Takes the next samples, at `SampleRate::SPEECH`.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn take(&mut self, samples: &[f32], reached: Reached) -> std::io::Result<()>;
+}
+
+impl<F: FnMut(&[f32]) -> std::io::Result<()>> Sink for F {
+    fn take(&mut self, samples: &[f32], _: Reached) -> std::io::Result<()> {
+        self(samples)
+    }
+}
+
+/// Speaks a text of which the first `reached.at` bytes were spoken elsewhere, and counts on.
+/// Everything goes through one lease, so that the voice stays the same throughout.
 ///
 /// # Errors
-/// When there is nothing to say, the engine gives up, or the sink does.
+/// When there is nothing to say, the engine gives up, the text cannot be read, or the sink fails;
+/// `reached` then says how far it came.
 pub async fn speak(
     engine: &EngineClient<Line, Speech>,
-    text: &str,
-    voice: Option<&str>,
-    speed: Option<f32>,
-    sink: &mut dyn FnMut(&[f32]) -> std::io::Result<()>,
+    text: impl BufRead + Send + 'static,
+    manner: Manner<'_>,
+    sink: &mut dyn Sink,
+    reached: &mut Reached,
 ) -> Result<(), SpeakError> {
-    let mut sentences = Sentences::new(0);
-    let mut lines = sentences.push(text);
-    lines.extend(sentences.finish());
-    if lines.is_empty() {
-        return Err(SpeakError::Nothing);
-    }
+    let mut passages = read(text, reached.at);
     let mut lease = engine.open().await?;
-    for line in lines {
+    // A pause that turns out to be the end is none.
+    let (mut pause, mut spoken) = (false, false);
+    while let Some(passage) = passages.recv().await {
+        let Passage::Line { text, start } = passage? else {
+            pause = true;
+            continue;
+        };
+        if std::mem::take(&mut pause) && spoken {
+            reached.samples += PAUSE as u64;
+            sink.take(&[0.0; PAUSE], *reached)?;
+        }
+        spoken = true;
+        reached.at = start;
+        let end = start + text.len() as u64;
         let line = Line {
-            text: line.text,
-            voice: voice.map(str::to_owned),
-            speed,
+            text,
+            voice: manner.voice.map(str::to_owned),
+            speed: manner.speed,
         };
         let fed = lease.feed.send(line).await;
         fed.map_err(|_| SpeakError::GaveUp)?;
         loop {
             match lease.yields.recv().await.ok_or(SpeakError::GaveUp)? {
-                Speech::Audio(frame) => sink(&frame.samples)?,
+                Speech::Audio(frame) => {
+                    reached.samples += frame.samples.len() as u64;
+                    sink.take(&frame.samples, *reached)?;
+                }
                 Speech::Word { .. } => (),
                 Speech::End => break,
             }
         }
+        reached.at = end;
     }
-    Ok(())
+    match spoken {
+        true => Ok(()),
+        false => Err(SpeakError::Nothing),
+    }
+}
+
+/// Reads a text on a thread of its own: a pipe may have nothing for a long time. It ends with the
+/// text, or with whoever listens.
+fn read(
+    text: impl BufRead + Send + 'static,
+    from: u64,
+) -> mpsc::Receiver<Result<Passage, TextError>> {
+    let (passages_tx, passages) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut passages = Passages::new(text, from);
+        while let Some(passage) = passages.read_next().transpose() {
+            let failed = passage.is_err();
+            if passages_tx.blocking_send(passage).is_err() || failed {
+                return;
+            }
+        }
+    });
+    passages
 }
 
 #[cfg(test)]
@@ -126,22 +219,71 @@ mod tests {
             samples.extend_from_slice(sound);
             Ok(())
         };
-        let said = speak(&engine, text, None, Some(0.5), &mut sink).await;
+        let mut reached = Reached::default();
+        let manner = Manner {
+            voice: None,
+            speed: Some(0.5),
+        };
+        let said = speak(&engine, text.as_bytes(), manner, &mut sink, &mut reached).await;
         said.unwrap();
         // The spaces between the lines are not spoken.
         assert_eq!(samples.len(), text.len() - 3);
         assert!(samples.iter().all(|sample| *sample == 0.5));
+        let all = Reached {
+            at: text.len() as u64,
+            samples: samples.len() as u64,
+        };
+        assert_eq!(reached, all);
     }
 
     #[tokio::test]
-    async fn nothing_to_say_an_engine_that_gives_up_and_a_full_disk_are_errors() {
+    async fn paragraphs_are_kept_apart_and_a_failure_says_where() {
         let engine = worker::spawn("letters", Letters::default()).unwrap();
-        let nothing = speak(&engine, "  \n", None, Some(1.0), &mut |_| Ok(())).await;
+        let (said, got, _) = told(&engine, "One.\n\nTwo.\n\n").await;
+        said.unwrap();
+        assert_eq!(got.len(), 4 + PAUSE + 4);
+        assert!(got[4..4 + PAUSE].iter().all(|s| *s == 0.0));
+        let text = "First this.\n\nThen I choke. And never this.";
+        let (said, got, reached) = told(&engine, text).await;
+        assert!(matches!(said, Err(SpeakError::GaveUp)));
+        assert!(
+            text[reached.at as usize..].starts_with("Then I choke."),
+            "{reached:?}"
+        );
+        assert_eq!(reached.samples as usize, got.len());
+        let (said, ..) = told(&engine, "Caf\u{e9} first. ").await;
+        said.unwrap();
+    }
+
+    async fn told(
+        engine: &EngineClient<Line, Speech>,
+        text: &'static str,
+    ) -> (Result<(), SpeakError>, Vec<f32>, Reached) {
+        let (mut samples, mut reached) = (Vec::new(), Reached::default());
+        let mut sink = |sound: &[f32]| {
+            samples.extend_from_slice(sound);
+            Ok(())
+        };
+        let manner = Manner {
+            voice: None,
+            speed: Some(1.0),
+        };
+        let said = speak(engine, text.as_bytes(), manner, &mut sink, &mut reached).await;
+        (said, samples, reached)
+    }
+
+    #[tokio::test]
+    async fn nothing_to_say_and_a_full_disk_are_errors() {
+        let engine = worker::spawn("letters", Letters::default()).unwrap();
+        let (nothing, ..) = told(&engine, "  \n").await;
         assert!(matches!(nothing, Err(SpeakError::Nothing)));
         let mut full = |_: &[f32]| Err(std::io::Error::other("no space"));
-        let full = speak(&engine, "hello", None, Some(1.0), &mut full).await;
+        let manner = Manner {
+            speed: Some(1.0),
+            ..Manner::default()
+        };
+        let mut reached = Reached::default();
+        let full = speak(&engine, "hello".as_bytes(), manner, &mut full, &mut reached).await;
         assert!(matches!(full, Err(SpeakError::Sink(_))), "{full:?}");
-        let choked = speak(&engine, "I choke.", None, Some(1.0), &mut |_| Ok(())).await;
-        assert!(matches!(choked, Err(SpeakError::GaveUp)), "{choked:?}");
     }
 }

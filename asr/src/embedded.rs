@@ -150,7 +150,7 @@ impl Engine for Embedded {
                     if let Some(decoder) = decoder {
                         self.pool.give_back(decoder);
                     }
-                    emit(SlotId(slot), Heard::Final(words.into()));
+                    emit(SlotId(slot), Heard::Final(words));
                 }
             }
         }

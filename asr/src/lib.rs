@@ -9,6 +9,7 @@
 //!   `sphinx` (the C library): how [`embedded`] does it;
 //! - [`mel`], [`voxtral`], [`words`], [`engine`]: Voxtral Realtime, the recogniser for those who have
 //!   its weights: spectrogram, model, tokens to words, rows stepped together;
+//! - [`remote`]: recognisers that run elsewhere, behind the same lease;
 //! - [`bench`]: how fast this machine runs it.
 //!
 //! Invariants: nothing here knows a session; a recogniser answers each `Finalize` with exactly one
@@ -25,6 +26,8 @@ pub mod voxtral;
 pub mod words;
 
 pub mod engine;
+
+pub mod remote;
 
 pub mod bench;
 

@@ -1,92 +1,122 @@
 #!/usr/bin/env python3
-"""Records what mistral-common makes of some texts, for the tests of voiced-nn's tokenizer.
+"""Writes tts/tests/tokens/tekken.json: texts in many languages with the ids mistral-common gives
+them in its public vocabulary, and the part of that vocabulary the texts can touch.
 
-  tekken.py llm/nn/tests/tekken/recorded.json     a small vocabulary with the published pattern
-  tekken.py --files OUT.json tekken.json …        the cases of published files; give OUT.json to
-                                                  the tests as VOICED_TEKKEN_CASES
+Byte-pair merging only ever looks up stretches of the text itself, so the entries that occur in the
+texts, at their own ranks, give the same ids as the whole 19 MB file. Needs mistral-common:
 
-Needs: mistral-common
+    python scripts/golden/tekken.py
 """
 import base64
-import collections
 import json
-import sys
-import tempfile
+import re
 from pathlib import Path
 
+import mistral_common
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
-PATTERN = (
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-TEXTS = [
-    "", " ", "  ", "\n", " \n \n", "a", "Hello world", " Hello world", "hello  world   again",
-    "HELLO World hELLO", "The quick brown fox jumps over the lazy dog.", "don't can't I'll we've",
-    "1234567890", "3.14159, 2,718", "x=1;y=2//comment\n\tz", "tabs\tand\t\ttabs", "trailing   ",
-    "line\r\nbreaks\r\n\r\n", "école déjà vu Ünïcödé", "e\u0301 combining", "你好，世界！", "こんにちは世界",
-    "안녕하세요 세계", "مرحبا بالعالم", "हिन्दी में पाठ", "Привет, мир!", "Ελληνικά", "🎙️ emoji 👩‍👩‍👧‍👦 family",
-    "mixed 中文 and English 和 العربية", "[INST] is not special [/INST] <s>", "[STREAMING_PAD]",
-    "a" * 300, " " * 300, "ab" * 200, "\u00a0nbsp\u00a0", "\u2028line sep", "zero\u200bwidth",
-    "https://example.org/a?b=c&d=e#f", "snake_case and CamelCase and kebab-case", "€100 £200 ¥300",
-    "“quotes” ‘single’ — dash … dots", "ﬁ ligature ½ fraction ²", "ẞ ß ŉ ǅ", "\ufeffbom",
-    "the the the there then them", "in ing ring string singing", "\x00\x01\x7f control",
-    "one two three four five six seven eight nine ten", "And so, my fellow Americans, ask not what",
-    "ThisIsAVeryLongIdentifierWithManyHumps", "ALLCAPSWORD Mixed123Digits456",
-    "Wie spät ist es? Es ist halb drei.", "Où est la bibliothèque ?", "¿Dónde está la biblioteca?",
-]
+TEXTS = r"""
+Hello.
+a
+Paris is a beautiful city!
+The meeting is at 14:30 on 2026-03-26, room B-12; call +1 (415) 555-2671.
+It's the 3rd time they've said they'd "come soon" — isn't it?
+HTTPServer2 parseJSON snake_case CamelCase x86_64 C++ #hashtag @home 50% $5.00
+Dr. Smith paid £1,234.56 for 2.5 kg of flour at 9:05 a.m.
+\tTabs\tand  double   spaces    here \u00a0and\u2003there
+Supercalifragilisticexpialidocious antidisestablishmentarianism
+[AUDIO][BEGIN_AUDIO]</s><s>[INST] not a marker [/INST]
+Bonjour, je m'appelle Claude. Ça va très bien, merci !
+L'été dernier, où étiez-vous ? À l'hôtel « Étoile » près de la forêt, cœur à cœur.
+Aujourd’hui c’est le 1er août, il fait 35 °C.
+El niño comió 42 manzanas; ¿verdad? ¡Claro que sí, señor Muñoz!
+La cigüeña voló hacia el pingüino. Número: 600 123 456.
+Grüße aus München — die Straße ist schön.
+Die Geschwindigkeitsbegrenzung beträgt 30 km/h; Übermäßige Eile schadet, sagte Herr Weiß.
+Äpfel, Öl und Übung: 3,50 € am 24.12.2025 um 18 Uhr.
+Ciao! Però... non è così, vero? Perché no? L'università è già chiusa.
+Buongiorno, sono le 7:45 e costa € 12,99.
+Olá, tudo bem? Ação, coração, não. O avô e a avó estão aí às três.
+Amanhã às 15h30 na Praça da Sé, São Paulo.
+Goedemorgen, hoe gaat het met u vandaag? 's Avonds is het geïsoleerd, zo'n 5 graden.
+Het IJsselmeer ligt vlakbij; één reünie per jaar.
+नमस्ते, आप कैसे हैं?
+मेरा नाम प्रिया है और मैं दिल्ली में रहती हूँ। आज तापमान ३५ डिग्री है।
+क्षत्रिय ज्ञान श्रृंखला — संस्कृति, ₹१,२३,४५६
+مرحبا كيف حالك؟
+السَّلامُ عَلَيْكُم ورحمة الله وبركاته، كيف يمكنني مساعدتك اليوم؟
+الساعة ٣:٤٥ مساءً، التاريخ ٢٦/٠٣/٢٠٢٦، والسعر ١٢٫٥٠ دولارًا.
+שלום עולם, מה שלומך היום?
+The word مرحبا means hello, and שלום means peace; 你好 too.
+今日は良い天気ですね。東京タワーへ行きましょう!
+你好,世界。我今天学习了三个小时。
+안녕하세요, 반갑습니다. 오늘 날씨가 좋네요.
+Привет, как дела? Ёжик съел 5 яблок.
+Γειά σου Κόσμε! Πώς είσαι;
+สวัสดีครับ ยินดีต้อนรับ
+Xin chào, tôi tên là Nguyễn Văn Đức.
+Zażółć gęślą jaźń. Příliš žluťoučký kůň úpěl ďábelské ódy.
+İstanbul'da güneşli bir gün; ığdır'a gidiyorum.
+🎤
+🎤🔊 says 👩‍👩‍👧‍👦 and 🏳️‍🌈 and 🇩🇪🇫🇷 and 👍🏽!
+Smile 😀😃😄 — ❤️‍🔥 100 % ☎️ ™ © ½ ¾ ² ³
+e\u0301 vs é, a\u0308 vs ä, \u1112\u1161\u11ab vs 한
+zero\u200bwidth\u200dand\u2060joiners\ufeffhere
+\u202eright to left override\u202c and back
+Line one\nLine two\r\nLine three\n\n\nLine four
+  leading and trailing  
+...!!!???---***///\\\\\\
+1234567890 0.0001 1e-10 3.14159 1/2 2×2=4 −5 ±7
+https://example.com/path?q=voxtral&lang=de#top and mail me@example.org
+((nested [brackets] {braces} <tags>)) "quotes" 'single' „deutsche“ «français»
+ǅ ǈ titlecase and ʰ modifier ª º ordinals
+Ⅷ ⅳ ① ㊿ ٣ ९ numerals of many kinds
+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+\u0000\u0001\u0007\u001b control \u007f\u0085 characters
+The quick brown fox jumps over the lazy dog. THE QUICK BROWN FOX. tHe QuIcK.
+Mixed: Zürich's कॉफ़ी costs 5€, قهوة too, コーヒーも、and кофе!
+""".strip("\n").split("\n")
 
 
-def learned_vocabulary(count: int) -> list[bytes]:
-    """Single bytes, then the most frequent pairs of the texts, as byte-pair encoding learns them."""
-    words = [w.encode() for t in TEXTS for w in t.replace(" ", "\n ").split("\n") if w]
-    split = [[bytes([b]) for b in w] for w in words]
-    pieces = [bytes([i]) for i in range(256)]
-    known = set(pieces)
-    while len(pieces) < count:
-        pairs = collections.Counter(p for w in split for p in zip(w, w[1:]) if p[0] + p[1] not in known)
-        (a, b), _ = min(pairs.items(), key=lambda kv: (-kv[1], kv[0]))
-        pieces.append(a + b)
-        known.add(a + b)
-        for word in split:
-            i = 0
-            while i + 1 < len(word):
-                if word[i] == a and word[i + 1] == b:
-                    word[i : i + 2] = [a + b]
-                else:
-                    i += 1
-    return pieces
+ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|([nrt]))")
+ENDS = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def small() -> dict:
-    pieces = learned_vocabulary(600)
-    vocab = [{"rank": i, "token_bytes": base64.b64encode(p).decode(), "token_str": None} for i, p in enumerate(pieces)]
-    specials = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]"]
-    return {
-        "config": {"pattern": PATTERN, "num_vocab_tokens": len(vocab), "default_vocab_size": 20 + len(vocab),
-                   "default_num_special_tokens": 20, "version": "v7"},
+def texts():
+    """Every line, escapes undone, and every run of three lines, so that joints are tried as well."""
+    meant = lambda m: chr(int(m[1], 16)) if m[1] else ENDS[m[2]]
+    lines = [ESCAPE.sub(meant, line) for line in TEXTS]
+    yield from lines
+    for i in range(0, len(lines) - 2, 3):
+        yield " ".join(lines[i : i + 3])
+
+
+def main():
+    path = Path(mistral_common.__file__).parent / "data/tekken_240911.json"
+    tekken = Tekkenizer.from_file(path)
+    full = json.loads(path.read_text())
+    n_special = full["config"]["default_num_special_tokens"]
+    reachable = full["config"]["default_vocab_size"] - n_special
+    cases = []
+    for text in texts():
+        ids = tekken.encode(text, bos=False, eos=False)
+        cases.append({"text": text, "ids": ids})
+    blob = b"\xff".join(case["text"].encode("utf-8") for case in cases)
+    vocab = []
+    for entry in full["vocab"][:reachable]:
+        token = base64.b64decode(entry["token_bytes"])
+        if len(token) == 1 or token in blob:
+            vocab.append([entry["rank"], entry["token_bytes"]])
+    out = Path(__file__).resolve().parents[2] / "tts/tests/tokens/tekken.json"
+    result = {
+        "note": f"made by scripts/golden/tekken.py with mistral-common {mistral_common.__version__}, {path.name}",
+        "pattern": full["config"]["pattern"],
+        "reachable": reachable,
         "vocab": vocab,
-        "special_tokens": [{"rank": i, "token_str": s, "is_control": True} for i, s in enumerate(specials)],
+        "cases": cases,
     }
-
-
-def cases(path: Path) -> list[dict]:
-    tokenizer = Tekkenizer.from_file(path)
-    return [{"text": t, "ids": tokenizer.encode(t, bos=False, eos=False)} for t in TEXTS]
-
-
-def main() -> None:
-    if sys.argv[1] == "--files":
-        files = [{"path": str(Path(p).resolve()), "cases": cases(Path(p))} for p in sys.argv[3:]]
-        Path(sys.argv[2]).write_text(json.dumps({"files": files}))
-        return
-    file = small()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tekken.json"
-        path.write_text(json.dumps(file))
-        recorded = {"tekken": file, "cases": cases(path)}
-    Path(sys.argv[1]).write_text(json.dumps(recorded, ensure_ascii=False, indent=0))
+    out.write_text(json.dumps(result, ensure_ascii=True, separators=(",", ":")) + "\n")
+    print(f"{len(cases)} cases, {len(vocab)} entries, {out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

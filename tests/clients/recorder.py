@@ -61,6 +61,9 @@ class Recorder:
 
     async def copy(self, source, sink, side, file):
         async for message in source:
+            if message.type == aiohttp.WSMsgType.BINARY:
+                await sink.send_bytes(message.data)
+                continue
             if message.type != aiohttp.WSMsgType.TEXT:
                 break
             with contextlib.suppress(ValueError):

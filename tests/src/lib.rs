@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 pub mod caller;
 pub mod daemon;
+#[path = "../../tts/tests/support/small_checkpoint.rs"]
+pub mod small_checkpoint;
 pub mod sound;

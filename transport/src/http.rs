@@ -1,5 +1,5 @@
 //! One HTTP listener with every door: realtime sessions over WebSocket and WebRTC, short-lived
-//! secrets, the models, the console page, health and metrics.
+//! secrets, speech without a call, the console page, health and metrics.
 //!
 //! In reading order: [`router`] lists the doors; `trust` is who may knock at all; `refusal` is how
 //! anybody is turned away; `realtime`, `calls` and `secrets` are the doors; [`console`] the page;
@@ -7,13 +7,14 @@
 //!
 //! Invariant: nothing is begun for a request before its host, its origin and its key have been
 //! checked.
-mod admission;
-mod calls;
+pub(crate) mod admission;
+pub(crate) mod calls;
 pub mod console;
-mod realtime;
+pub(crate) mod realtime;
 mod refusal;
-mod secrets;
+pub(crate) mod secrets;
 pub mod serve;
+pub mod tls;
 mod trust;
 
 #[cfg(test)]
@@ -27,16 +28,24 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use voiced_pipeline::{calls::Calls, drain::Drain};
 
-pub use self::{console::Catalogue, refusal::Refusal, serve::serve, trust::Trust};
+pub use self::{
+    console::Catalogue,
+    refusal::{ErrorBody, Refusal},
+    serve::serve,
+    trust::Trust,
+};
 use crate::{
-    keys::Keys, openai_realtime::session::SessionDefaults, webrtc::Peers,
+    keys::Keys,
+    openai_realtime::session::SessionDefaults,
+    rest::{Room, Studio, description},
+    webrtc::Peers,
     websocket::WebSocketSettings,
 };
 
@@ -56,6 +65,10 @@ pub struct Doors {
     pub strict: bool,
     /// What can be chosen.
     pub catalogue: Catalogue,
+    /// Hears recordings and speaks texts without a call.
+    pub studio: Arc<dyn Studio>,
+    /// How many of those at once.
+    pub room: Room,
     /// WebSocket connections.
     pub websocket: WebSocketSettings,
     /// The open ones; [`serve`] waits for them.
@@ -101,21 +114,7 @@ pub struct PeerAddress(pub SocketAddr);
 /// Every door.
 pub fn router(doors: Arc<Doors>) -> Router {
     let cors = cors(&doors.trust);
-    let mut router = Router::new()
-        .route("/v1/realtime", get(realtime::open))
-        .route("/v1/realtime/calls", post(calls::begin))
-        .route("/v1/realtime/calls/{id}/hangup", post(calls::hang_up))
-        .route("/v1/realtime/client_secrets", post(secrets::mint))
-        .route(
-            "/v1/audio/transcriptions/realtime",
-            get(realtime::transcribe),
-        )
-        .route("/v1/client/sessions", post(secrets::mint_for_mistral))
-        .route("/v1/models", get(models))
-        .route("/v1/console/catalogue", get(console::catalogue))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics));
+    let mut router = description::routes();
     for asset in console::ASSETS {
         router = router.route(
             asset.path,
@@ -184,20 +183,18 @@ fn cors(trust: &Trust) -> Option<CorsLayer> {
     )
 }
 
-async fn models(
-    State(doors): State<Arc<Doors>>,
-    headers: HeaderMap,
-) -> Result<Json<serde_json::Value>, Refusal> {
-    admission::enter(&doors, &headers)?;
-    Ok(Json(json!({
-        "object": "list",
-        "data": [{
-            "id": doors.catalogue.model, "object": "model", "created": 0, "owned_by": "voiced",
-        }],
-    })))
+/// Whether the daemon lives
+#[utoipa::path(get, path = "/healthz", tag = "operations",
+    responses((status = 200, description = "It does")))]
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
 }
 
-async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+/// Whether a call would be taken
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses(
+    (status = 200, description = "It would"), (status = 503, description = "Why not"),
+))]
+pub(crate) async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     let reason = if doors.drain.is_draining() {
         Some("draining".to_owned())
     } else if let Err(reason) = (doors.ready)() {
@@ -218,7 +215,10 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     }
 }
 
-async fn metrics(
+/// Figures for Prometheus
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "The figures", content_type = "text/plain")))]
+pub(crate) async fn metrics(
     State(doors): State<Arc<Doors>>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Refusal> {

@@ -1,14 +1,18 @@
 //! Speech written down: mono samples at `SampleRate::SPEECH` in, the bytes of a WAV, FLAC or Ogg
-//! Opus file, or bare PCM, out, as they are made. For files, pipes and HTTP bodies alike.
+//! Opus file, or bare PCM, out, as they are made; MP3 at the end. For files, pipes and HTTP bodies
+//! alike.
 //!
-//! Guarantees: nothing waits for the end, and memory does not grow with the length of the speech.
+//! Guarantees: except in MP3 nothing waits for the end, and memory does not grow with the length
+//! of the speech.
 use voiced_core::audio::to_pcm16;
 
 mod flac;
+mod mp3;
 mod ogg_opus;
 mod wav;
 
 use flac::Flac;
+use mp3::Mp3;
 use ogg_opus::OggOpus;
 use wav::Wav;
 
@@ -21,6 +25,8 @@ pub enum Form {
     Flac,
     /// Opus in Ogg, 40 kb/s.
     Opus,
+    /// MP3, 96 kb/s; leaves at the end as a whole.
+    Mp3,
     /// Bare little-endian samples, 16 bits, 24 kHz.
     Pcm,
 }
@@ -32,6 +38,7 @@ impl Form {
             Form::Wav => "audio/wav",
             Form::Flac => "audio/flac",
             Form::Opus => "audio/ogg",
+            Form::Mp3 => "audio/mpeg",
             Form::Pcm => "audio/pcm",
         }
     }
@@ -42,6 +49,7 @@ impl Form {
             "wav" | "wave" => Form::Wav,
             "flac" => Form::Flac,
             "opus" | "ogg" | "oga" => Form::Opus,
+            "mp3" => Form::Mp3,
             "pcm" | "raw" => Form::Pcm,
             _ => return None,
         })
@@ -66,6 +74,9 @@ pub enum SoundFileError {
     /// The FLAC encoder refused a block.
     #[error("the FLAC encoder failed: {0}")]
     Flac(String),
+    /// The MP3 encoder refused a frame.
+    #[error("the MP3 encoder failed: {0}")]
+    Mp3(String),
     /// The bytes cannot be put into pages.
     #[error("the Ogg pages could not be written: {0}")]
     Ogg(#[from] std::io::Error),
@@ -80,6 +91,7 @@ enum Encoder {
     Wav(Wav),
     Flac(Box<Flac>),
     Opus(Box<OggOpus>),
+    Mp3(Box<Mp3>),
     Pcm,
 }
 
@@ -93,6 +105,7 @@ impl SoundFile {
             Form::Wav => Encoder::Wav(Wav::new(target)),
             Form::Flac => Encoder::Flac(Box::new(Flac::new()?)),
             Form::Opus => Encoder::Opus(Box::new(OggOpus::new()?)),
+            Form::Mp3 => Encoder::Mp3(Box::new(Mp3::new()?)),
             Form::Pcm => Encoder::Pcm,
         };
         Ok(SoundFile { encoder })
@@ -107,6 +120,7 @@ impl SoundFile {
             Encoder::Wav(wav) => wav.push(samples, out),
             Encoder::Flac(flac) => flac.push(samples, out)?,
             Encoder::Opus(opus) => opus.push(samples, out)?,
+            Encoder::Mp3(mp3) => mp3.push(samples)?,
             Encoder::Pcm => out.extend(to_pcm16(samples)),
         }
         Ok(())
@@ -121,6 +135,7 @@ impl SoundFile {
             Encoder::Wav(wav) => wav.finish(out),
             Encoder::Flac(flac) => flac.finish(out)?,
             Encoder::Opus(opus) => opus.finish(out)?,
+            Encoder::Mp3(mp3) => mp3.finish(out)?,
             Encoder::Pcm => {}
         }
         Ok(())
@@ -132,7 +147,7 @@ impl SoundFile {
         match &self.encoder {
             Encoder::Wav(wav) => wav.beginning(),
             Encoder::Flac(flac) => Some(flac.beginning()),
-            Encoder::Opus(_) | Encoder::Pcm => None,
+            Encoder::Opus(_) | Encoder::Mp3(_) | Encoder::Pcm => None,
         }
     }
 }

@@ -21,6 +21,7 @@ mod quantizer;
 
 pub use config::{CodecConfig, StageConfig};
 pub use encoder::CodecEncoder;
+pub use layer::slope;
 pub(crate) use layer::{dot, softmax};
 pub use load::{decoder_wanted, encoder_wanted};
 pub(crate) use quantizer::level;

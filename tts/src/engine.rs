@@ -6,7 +6,8 @@
 //! it, so the next line in the same voice starts with its text. While somebody waits for a first
 //! sound, rows that are far ahead of their listeners pause.
 //!
-//! The model has no tempo: `Line::speed` is for whoever stretches sound behind it.
+//! The model has no tempo: `Line::speed` is for whoever stretches sound behind it, which
+//! [`Tempered`](crate::tempered::Tempered) does.
 //!
 //! Invariant: what a lease says depends on its lines, the options and its number of line alone,
 //! never on neighbours or on who had the row before. Every line ends: frames are capped by the
@@ -24,13 +25,16 @@ use crate::{
     voxtral::{Ask, Caches, GUIDANCE, Prompt, Reading, Voxtral},
 };
 
+mod learn;
 mod pace;
+mod plan;
 mod prefixes;
 mod segment;
 mod session;
 mod timing;
 
 pub use pace::Clock;
+pub use plan::{Plan, PlanError};
 use prefixes::Prefixes;
 use segment::MOST;
 use session::Session;
@@ -78,7 +82,7 @@ impl Default for Options {
 }
 
 /// Positions that hold any voice, the longest segment at a byte a token, and its frames.
-const LEAST_CONTEXT: usize = MOST_ROWS + 5 + 4 * MOST + most_frames(MOST);
+pub(crate) const LEAST_CONTEXT: usize = MOST_ROWS + 5 + 4 * MOST + most_frames(MOST);
 /// Lines a lease may have waiting.
 const WAITING: usize = 8;
 

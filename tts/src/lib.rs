@@ -4,6 +4,8 @@
 //! - [`embedded`]: the synthesiser that needs no download, on flite, and its [`voices()`];
 //! - [`engine`]: the synthesiser on Voxtral TTS: [`voxtral`] (text to codes), [`codec`] (codes to
 //!   sound), [`mod@voices`] (presets and added ones), [`normalise`] (text to what can be said);
+//! - [`remote`]: synthesisers that run elsewhere, behind the same lease;
+//! - [`tempo`]: slower and faster with the pitch kept, [`tempered`]: for engines without a tempo;
 //! - [`tone`]: a synthesiser that answers at once with a hum, for benches and tests;
 //! - `crew` (threads that synthesise), `flite` (the C library), `trim` (silence at the ends): how
 //!   [`embedded`] does it.
@@ -16,6 +18,9 @@ pub mod codec;
 pub mod embedded;
 pub mod engine;
 pub mod normalise;
+pub mod remote;
+pub mod tempered;
+pub mod tempo;
 pub mod tone;
 pub mod voices;
 pub mod voxtral;

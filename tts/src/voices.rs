@@ -16,7 +16,7 @@ use voiced_nn::{
     weights::{Kept, Wanted, Weights, WeightsError, save},
 };
 
-use crate::{codec::CodecEncoder, voxtral::Voxtral};
+use crate::{codec::CodecEncoder, voxtral::FrameRows};
 
 mod torch;
 
@@ -186,16 +186,7 @@ impl Voices {
 
     fn load(&self, name: &str) -> Result<Tensor, VoiceError> {
         if self.names.iter().any(|n| n == name) {
-            let path = self.presets.join(format!("{name}.pt"));
-            let bytes = fs::read(&path).map_err(|source| VoiceError::File {
-                path: path.clone(),
-                source,
-            })?;
-            let rows = read_rows(&bytes, self.dim).map_err(|source| VoiceError::Torch {
-                path: path.clone(),
-                source,
-            })?;
-            return self.tensor(&path, rows);
+            return self.load_torch(&self.presets.join(format!("{name}.pt")));
         }
         match self.added_file(name) {
             Ok(path) if path.is_file() => self.load_file(&path),
@@ -209,6 +200,18 @@ impl Voices {
                     .join(", "),
             }),
         }
+    }
+
+    fn load_torch(&self, path: &Path) -> Result<Tensor, VoiceError> {
+        let bytes = fs::read(path).map_err(|source| VoiceError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let rows = read_rows(&bytes, self.dim).map_err(|source| VoiceError::Torch {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.tensor(path, rows)
     }
 
     /// Reads a voice from any `.safetensors` file with one tensor `[rows, dim]`.
@@ -298,9 +301,17 @@ impl Voices {
         })
     }
 
-    /// Adds a voice from a file somebody else made.
+    /// Adds a voice from a file somebody else made: `.pt` as published, or `.safetensors`.
     pub fn add_file(&self, name: &str, path: &Path) -> Result<Voice, VoiceError> {
-        let rows = self.load_file(path)?;
+        // A name that cannot be is told before a file that cannot be read.
+        self.added_file(name)?;
+        let is_torch = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("pt"));
+        let rows = match is_torch {
+            true => self.load_torch(path)?,
+            false => self.load_file(path)?,
+        };
         self.add(name, &rows)
     }
 
@@ -309,7 +320,7 @@ impl Voices {
         &self,
         name: &str,
         samples: &[f32],
-        model: &Voxtral,
+        frames: &FrameRows,
         encoder: &CodecEncoder,
     ) -> Result<Voice, VoiceError> {
         let seconds = samples.len() as f32 / 24_000.0;
@@ -321,7 +332,7 @@ impl Voices {
                 most,
             });
         }
-        let rows = model.voice_of(&encoder.encode(samples)?)?;
+        let rows = frames.voice(&encoder.encode(samples)?)?;
         self.add(name, &rows)
     }
 

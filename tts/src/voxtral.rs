@@ -24,6 +24,7 @@ use crate::codec::Frame;
 
 mod config;
 mod flow;
+mod frames;
 mod load;
 mod mix;
 mod names;
@@ -32,6 +33,7 @@ mod prompt;
 
 pub use config::{Config, END, SPECIALS, Stack};
 pub use flow::{Flow, FlowStage, FlowTrace};
+pub use frames::FrameRows;
 pub use load::{Checkpoint, Formats, LoadError};
 pub use noise::noise;
 pub(crate) use noise::scramble;
@@ -58,9 +60,7 @@ pub struct Voxtral {
     norm: RmsNorm,
     /// Token rows are looked up in the file: a prompt needs a few dozen of 131,072.
     file: Weights,
-    /// `[audio_rows, dim]`.
-    audio: Vec<f32>,
-    offsets: Vec<usize>,
+    frames: FrameRows,
     semantic: Linear,
     flow: Flow,
 }
@@ -117,37 +117,14 @@ impl Voxtral {
         Tensor::from_vec(rows, (ids.len(), dim), &Device::Cpu)
     }
 
-    /// The row of each frame: the sum of its codes' embeddings, `[frames, dim]`. Codes below 2 are
-    /// allowed, as in the frame that ends a voice. Fails when a code does not exist.
+    /// The row of each frame, `[frames, dim]`. Fails when a code does not exist.
     pub fn embed_frames(&self, frames: &[Frame]) -> Result<Tensor> {
-        let dim = self.config.backbone.dim;
-        let mut rows = vec![0f32; frames.len() * dim];
-        for (frame, row) in frames.iter().zip(rows.chunks_exact_mut(dim)) {
-            let codec = &self.config.codec;
-            let fits = |(k, code): (usize, &u16)| {
-                let codes = if k == 0 { codec.semantic } else { codec.levels };
-                usize::from(*code) < codes + SPECIALS
-            };
-            if frame.0.len() != self.offsets.len() || !frame.0.iter().enumerate().all(fits) {
-                bail!("a frame of codes {:?}", frame.0);
-            }
-            for (code, offset) in frame.0.iter().zip(&self.offsets) {
-                let at = (offset + usize::from(*code)) * dim;
-                for (sum, v) in row.iter_mut().zip(&self.audio[at..at + dim]) {
-                    *sum += v;
-                }
-            }
-        }
-        Tensor::from_vec(rows, (frames.len(), dim), &Device::Cpu)
+        self.frames.embed(frames)
     }
 
-    /// A recording's frames as a voice: their rows, and one that ends them, `[frames + 1, dim]`.
-    pub fn voice_of(&self, frames: &[Frame]) -> Result<Tensor> {
-        let mut end = vec![0; self.config.codebooks()];
-        end[0] = END;
-        let mut all = frames.to_vec();
-        all.push(Frame(end));
-        self.embed_frames(&all)
+    /// What makes rows of frames, and voices of recordings.
+    pub fn frame_rows(&self) -> &FrameRows {
+        &self.frames
     }
 
     /// Reads the next positions of every row and gives the hidden state of each one's last,
@@ -322,6 +299,18 @@ impl Caches {
     /// Positions a row may read in one step.
     pub fn together(&self) -> usize {
         self.together
+    }
+
+    /// The key and the value of one head of a layer at a position: what a comparison with a
+    /// reference looks at.
+    pub fn at(
+        &mut self,
+        layer: usize,
+        slot: usize,
+        head: usize,
+        position: u64,
+    ) -> (Vec<f32>, Vec<f32>) {
+        self.layers[layer].at(slot, head, position)
     }
 
     /// Gives slot `to` the first `positions` positions of slot `from`.

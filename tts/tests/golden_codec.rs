@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use voiced_nn::matrix::Format;
 use voiced_tts::{
-    codec::{CodecDecoder, CodecStage, Frame},
+    codec::{CodecDecoder, CodecStage, Frame, slope},
     voxtral::{Checkpoint, Formats, LoadError},
 };
 
@@ -48,6 +48,9 @@ fn every_block_is_the_reference_s() {
         golden.values("semantic_table"),
         1e-6,
     );
+    let heads = golden.values("alibi_slopes").len();
+    let slopes: Vec<f32> = (0..heads).map(|head| slope(head, heads)).collect();
+    close("slopes", &slopes, golden.values("alibi_slopes"), 1e-7);
     let frames = golden.request(0).codes;
     let mut stages = HashMap::new();
     let mut trace = |stage: CodecStage, x: &candle_core::Tensor| {
@@ -263,7 +266,7 @@ fn the_encoder_is_the_reference_s_and_makes_a_voice() {
     assert_eq!(encoder.encode(&wave[..1]).unwrap().len(), 1);
     assert_eq!(encoder.encode(&wave[..samples + 1]).unwrap().len(), 2);
     let model = checkpoint.load(formats).unwrap();
-    let voice = flat(&model.voice_of(&frames).unwrap());
+    let voice = flat(&model.frame_rows().voice(&frames).unwrap());
     close("voice", &voice, golden.values("enc.voice_embedding"), 1e-5);
 }
 

@@ -123,7 +123,7 @@ pub struct HeardWord {
     pub start: Duration,
     /// When it ended.
     pub end: Duration,
-    /// How sure the recogniser is, 0 to 1.
+    /// How sure the recogniser is, 0 to 1; 1 where it cannot tell.
     pub confidence: f32,
 }
 

@@ -5,7 +5,7 @@ use voiced_core::audio::SampleRate;
 use voiced_pipeline::worker;
 use voiced_tts::embedded::Embedded;
 
-use crate::speak;
+use crate::speak::{self, Manner, Reached};
 
 /// What is said.
 const WORDS: &str = "What is the weather like today where you are?";
@@ -25,7 +25,8 @@ pub async fn clip() -> anyhow::Result<Vec<f32>> {
         samples.extend_from_slice(sound);
         Ok(())
     };
-    speak::speak(&voice, WORDS, None, None, &mut sink).await?;
+    let (manner, mut reached) = (Manner::default(), Reached::default());
+    speak::speak(&voice, WORDS.as_bytes(), manner, &mut sink, &mut reached).await?;
     cut(&samples).context("the embedded voice is too quiet to be measured with")
 }
 

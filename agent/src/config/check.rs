@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -17,15 +17,18 @@ use voiced_llm::{
     openai::{self, LimitName, OpenAiSettings},
 };
 
+use voiced_transport::{http::tls::Certificate, rest::RoomLimits};
+
 use crate::config::{
-    ApiKeys, Config, Ear, EarEngine, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs,
-    Secret, Voice, VoiceEngine, Webrtc,
+    ApiKeys, Config, Edge, Listen, Local, Log, LogFormat, Mind, MindEngine, Needs, Secret, Webrtc,
+    ear,
     findings::Findings,
-    missing_of_pocketsphinx, people,
+    people,
     raw::{self, RawConfig},
+    voice,
 };
 
-type Environment = BTreeMap<String, String>;
+pub(super) type Environment = BTreeMap<String, String>;
 
 /// What the settings mean. Only as good as its word when nothing was noted.
 pub(super) fn checked(
@@ -34,12 +37,13 @@ pub(super) fn checked(
     needs: Needs,
     findings: &mut Findings,
 ) -> Config {
+    let voice = voice::checked(&raw.voice, environment, needs, findings);
     Config {
         listen: listen(&raw.listen, environment, needs, findings),
+        services: services(&raw.services),
         webrtc: webrtc(&raw.webrtc, findings),
-        ear: ear(&raw.ear, needs, findings),
+        ear: ear::checked(raw, environment, needs, findings),
         mind: mind(&raw.mind, environment, needs, findings),
-        voice: voice(&raw.voice, findings),
         turns: turns(&raw.turns, findings),
         activity: activity(&raw.turns.activity, findings),
         edge: Edge {
@@ -56,7 +60,9 @@ pub(super) fn checked(
                 high_pass: raw.local.high_pass,
             },
         },
-        personas: people::checked(raw, needs, findings),
+        models: ear::models(&raw.models, environment, findings),
+        personas: people::checked(raw, &voice.engine, needs, findings),
+        voice,
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
     }
@@ -101,6 +107,7 @@ fn listen(
     Listen {
         address,
         keys: api_keys(raw, address, environment, needs, findings),
+        tls: tls(raw, needs, findings),
         allowed_hosts: raw.allowed_hosts.clone(),
         allowed_origins: raw.allowed_origins.clone(),
         max_calls: raw.max_calls as usize,
@@ -112,6 +119,41 @@ fn listen(
         request_within: Duration::from_millis(raw.request_within_ms.into()),
         strict: raw.strict,
         tool_server_hosts: raw.tool_server_hosts.clone(),
+    }
+}
+
+/// Both files or none; what is in them is read here too, so that `voiced check` finds it.
+fn tls(raw: &raw::Listen, needs: Needs, findings: &mut Findings) -> Option<(PathBuf, PathBuf)> {
+    let (chain, key) = match (&raw.tls_certificate, &raw.tls_key) {
+        (None, None) => return None,
+        (Some(chain), Some(key)) => (PathBuf::from(chain), PathBuf::from(key)),
+        (Some(_), None) => {
+            let message = "a certificate needs its key: set listen.tls_key as well".to_owned();
+            findings.note_at("listen.tls_certificate", message);
+            return None;
+        }
+        (None, Some(_)) => {
+            let message = "a key needs its certificate: set listen.tls_certificate as well";
+            findings.note_at("listen.tls_key", message.to_owned());
+            return None;
+        }
+    };
+    if needs.listener
+        && let Err(error) = Certificate::open(&chain, &key)
+    {
+        findings.note_at("listen.tls_certificate", error.to_string());
+    }
+    Some((chain, key))
+}
+
+fn services(raw: &raw::Services) -> RoomLimits {
+    RoomLimits {
+        transcriptions: raw.transcriptions as usize,
+        speeches: raw.speeches as usize,
+        wait: Duration::from_millis(raw.wait_ms.into()),
+        upload: raw.max_upload_mib as usize * 1024 * 1024,
+        upload_within: Duration::from_millis(raw.upload_within_ms.into()),
+        recording: Duration::from_secs(60 * u64::from(raw.max_recording_minutes)),
     }
 }
 
@@ -153,11 +195,11 @@ fn api_keys(
     ApiKeys::OneOf(keys)
 }
 
-fn not_set(variable: &str) -> String {
+pub(super) fn not_set(variable: &str) -> String {
     format!("the environment variable {variable} is not set or empty: put the key in it")
 }
 
-fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
+pub(super) fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
     let text = environment.get(variable)?.trim();
     (!text.is_empty()).then(|| Secret::new(text))
 }
@@ -193,32 +235,6 @@ fn addresses(key: &str, texts: &[String], findings: &mut Findings) -> Vec<IpAddr
         }
     }
     addresses
-}
-
-fn ear(raw: &raw::Ear, needs: Needs, findings: &mut Findings) -> Ear {
-    let engine = match raw.engine.as_str() {
-        "scripted" => EarEngine::Scripted {
-            words: raw.scripted.words.clone(),
-        },
-        _ => {
-            let model = Path::new(&raw.pocketsphinx.model);
-            if let Some(missing) = missing_of_pocketsphinx(model).filter(|_| needs.ear) {
-                let message = format!(
-                    "there is no {}: install the package pocketsphinx-en-us, name the folder of \
-                     another model, or choose another ear.engine",
-                    missing.display()
-                );
-                findings.note_at("ear.pocketsphinx.model", message);
-            }
-            EarEngine::PocketSphinx {
-                model: model.to_owned(),
-            }
-        }
-    };
-    Ear {
-        rows: raw.rows as usize,
-        engine,
-    }
 }
 
 fn mind(raw: &raw::Mind, environment: &Environment, needs: Needs, findings: &mut Findings) -> Mind {
@@ -264,7 +280,11 @@ fn openai(
     }
     let settings = OpenAiSettings {
         key: key.map(|key| openai::Secret::new(key.reveal())),
-        extra: extra(raw.extra_json.as_deref(), findings),
+        extra: extra(
+            "mind.openai.extra_json",
+            raw.extra_json.as_deref(),
+            findings,
+        ),
         temperature: raw.temperature.map(|temperature| temperature as f32),
         max_tokens: raw.max_tokens,
         limit_name: match raw.limit_name.as_str() {
@@ -287,39 +307,20 @@ fn openai(
     settings
 }
 
-fn extra(json: Option<&str>, findings: &mut Findings) -> serde_json::Map<String, Value> {
+pub(super) fn extra(
+    key: &str,
+    json: Option<&str>,
+    findings: &mut Findings,
+) -> serde_json::Map<String, Value> {
     match json.map(serde_json::from_str) {
         None => serde_json::Map::new(),
         Some(Ok(Value::Object(extra))) => extra,
         Some(wrong) => {
             let why = wrong.map_or_else(|error| error.to_string(), |_| "it is none".to_owned());
             let message = format!("must be a JSON object: {why}");
-            findings.note_at("mind.openai.extra_json", message);
+            findings.note_at(key, message);
             serde_json::Map::new()
         }
-    }
-}
-
-fn voice(raw: &raw::Voice, findings: &mut Findings) -> Voice {
-    let engine = match raw.engine.as_str() {
-        "tone" => VoiceEngine::Tone,
-        _ => VoiceEngine::Flite,
-    };
-    let voices = voiced_tts::voices();
-    if engine == VoiceEngine::Flite && !voices.iter().any(|known| known.name == raw.voice) {
-        let names: Vec<_> = voices.iter().map(|voice| voice.name).collect();
-        let message = format!(
-            "there is no voice \"{}\"; there are {}",
-            raw.voice,
-            names.join(", ")
-        );
-        findings.note_at("voice.voice", message);
-    }
-    Voice {
-        rows: raw.rows as usize,
-        engine,
-        voice: raw.voice.clone(),
-        speed: raw.speed as f32,
     }
 }
 

@@ -43,6 +43,9 @@ pub enum Kind {
     /// A file or folder. A relative one counts from the configuration file's folder, or from
     /// the working folder when the environment or a flag gives it.
     Path,
+    /// A model's folder when there is a slash in it, which is then as a [`Kind::Path`]; else the
+    /// name of one that was fetched.
+    Model,
     /// The name of an environment variable that holds a secret.
     Variable,
 }
@@ -61,6 +64,7 @@ impl Kind {
             }
             Kind::Texts => "a list of texts: [\"a\", \"b\"]".to_owned(),
             Kind::Path => "a path in quotes".to_owned(),
+            Kind::Model => "a name, or a path with a slash, in quotes".to_owned(),
             Kind::Variable => "the name of an environment variable in quotes".to_owned(),
         }
     }

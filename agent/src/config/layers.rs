@@ -172,8 +172,9 @@ impl Walk<'_> {
 
     /// A relative path counts from the file's folder.
     fn resolved(&self, kind: Kind, value: ValueKind) -> ValueKind {
+        let is_path = |text: &str| kind == Kind::Path || kind == Kind::Model && text.contains('/');
         match (kind, value) {
-            (Kind::Path, ValueKind::String(path)) if Path::new(&path).is_relative() => {
+            (_, ValueKind::String(path)) if is_path(&path) && Path::new(&path).is_relative() => {
                 let folder = self.path.parent().unwrap_or(Path::new(""));
                 ValueKind::String(folder.join(path).to_string_lossy().into_owned())
             }
@@ -198,7 +199,7 @@ fn value_of_item(kind: Kind, item: &Item) -> Result<ValueKind, String> {
             .as_float()
             .or_else(|| item.as_integer().map(|whole| whole as f64))
             .map(ValueKind::Float),
-        Kind::Text | Kind::OneOf(_) | Kind::Path | Kind::Variable => {
+        Kind::Text | Kind::OneOf(_) | Kind::Path | Kind::Model | Kind::Variable => {
             item.as_str().map(|text| ValueKind::String(text.to_owned()))
         }
         Kind::Texts => item.as_array().and_then(|texts| {
@@ -265,7 +266,7 @@ fn value_of_text(kind: Kind, text: &str) -> Result<ValueKind, String> {
         Kind::Flag => text.parse().ok().map(ValueKind::Boolean),
         Kind::Whole(..) => text.parse().ok().map(ValueKind::I64),
         Kind::Number(..) => text.parse().ok().map(ValueKind::Float),
-        Kind::Text | Kind::OneOf(_) | Kind::Path | Kind::Variable => {
+        Kind::Text | Kind::OneOf(_) | Kind::Path | Kind::Model | Kind::Variable => {
             Some(ValueKind::String(text.to_owned()))
         }
         Kind::Texts => {
@@ -298,7 +299,9 @@ fn within(kind: Kind, value: ValueKind) -> Result<ValueKind, String> {
                 kind.allowed()
             ));
         }
-        (Kind::Text | Kind::Path, ValueKind::String(text)) if text.trim().is_empty() => {
+        (Kind::Text | Kind::Path | Kind::Model, ValueKind::String(text))
+            if text.trim().is_empty() =>
+        {
             "empty".to_owned()
         }
         (Kind::Variable, ValueKind::String(name))

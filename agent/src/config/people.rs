@@ -5,7 +5,7 @@ use voiced_llm::strict::Mistakes;
 
 use crate::{
     config::{
-        Needs, Personas,
+        Needs, Personas, VoiceEngine,
         findings::{Findings, Origin},
         raw::RawConfig,
     },
@@ -14,7 +14,12 @@ use crate::{
 };
 
 /// Reads and checks the personas, where they are needed.
-pub(super) fn checked(raw: &RawConfig, needs: Needs, findings: &mut Findings) -> Personas {
+pub(super) fn checked(
+    raw: &RawConfig,
+    engine: &VoiceEngine,
+    needs: Needs,
+    findings: &mut Findings,
+) -> Personas {
     let zone = raw
         .personas
         .time_zone
@@ -50,10 +55,11 @@ pub(super) fn checked(raw: &RawConfig, needs: Needs, findings: &mut Findings) ->
         if let Some(voice) = persona
             .voice
             .as_deref()
-            .filter(|voice| !has_voice(raw, voice))
+            .filter(|voice| !engine.has_voice(voice))
         {
+            let engine = engine.name();
             let message =
-                format!("the persona '{name}' wants the voice '{voice}', which flite has not");
+                format!("the persona '{name}' wants the voice '{voice}', which {engine} has not");
             findings.note_at("personas.directory", message);
         }
     }
@@ -79,8 +85,4 @@ pub(super) fn checked(raw: &RawConfig, needs: Needs, findings: &mut Findings) ->
         }
     }
     Personas { all, zone }
-}
-
-fn has_voice(raw: &RawConfig, voice: &str) -> bool {
-    raw.voice.engine != "flite" || voiced_tts::voices().iter().any(|known| known.name == voice)
 }

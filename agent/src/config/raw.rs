@@ -4,12 +4,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::{Key, Kind, Section, section};
 
+mod voice;
+
+pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
+mod ear;
+
+pub use ear::{
+    Ear, EarMistral, EarOpenai, EarPocketsphinx, EarScripted, EarVllm, EarVoxtral, Models,
+};
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawConfig {
     /// The section `listen`.
     pub listen: Listen,
+    /// The section `services`.
+    pub services: Services,
     /// The section `webrtc`.
     pub webrtc: Webrtc,
     /// The section `ear`.
@@ -24,6 +35,8 @@ pub struct RawConfig {
     pub edge: Edge,
     /// The section `local`.
     pub local: Local,
+    /// The section `models`.
+    pub models: Models,
     /// The section `personas`.
     pub personas: Personas,
     /// The section `log`.
@@ -41,6 +54,11 @@ section! {
         /// Environment variable with the API keys, separated by commas. Without it a loopback
         /// listener accepts any bearer token.
         api_keys_env: Option<String> = None, Kind::Variable, like "\"VOICED_API_KEYS\"";
+        /// Certificate chain in PEM form, the server's own first: the listener then speaks TLS
+        /// only. Read again on SIGHUP, with its key.
+        tls_certificate: Option<String> = None, Kind::Path, like "\"/etc/voiced/fullchain.pem\"";
+        /// The certificate's private key in PEM form.
+        tls_key: Option<String> = None, Kind::Path, like "\"/etc/voiced/privkey.pem\"";
         /// Host names under which clients reach the daemon, beside its addresses and localhost.
         /// A loopback listener refuses requests that name another host, so that no web page can
         /// reach it by a name of its own; any other does when names are listed here.
@@ -73,6 +91,25 @@ section! {
 }
 
 section! {
+    /// Speech without a conversation: `/v1/audio/transcriptions` and `/v1/audio/speech`. They have
+    /// rows of the engines to themselves, beside those of the calls, and never take a call's.
+    Services at "services" {
+        /// Recordings heard at once; 0 switches the service off.
+        transcriptions: u32 = 2, Kind::Whole(0, 1_000);
+        /// Texts spoken at once; 0 switches the service off.
+        speeches: u32 = 4, Kind::Whole(0, 1_000);
+        /// How long a request waits for its turn before it is told to come back later.
+        wait_ms: u32 = 5_000, Kind::Whole(0, 60_000);
+        /// Largest recording that may be sent.
+        max_upload_mib: u32 = 25, Kind::Whole(1, 1_024);
+        /// A recording that has not been sent whole by then is refused.
+        upload_within_ms: u32 = 120_000, Kind::Whole(1_000, 3_600_000);
+        /// Longest recording. A minute takes 4 MB of memory while it is heard.
+        max_recording_minutes: u32 = 60, Kind::Whole(1, 1_440);
+    }
+}
+
+section! {
     /// Calls from browsers: audio over WebRTC.
     Webrtc at "webrtc" {
         /// Whether WebRTC calls are taken at all.
@@ -95,35 +132,6 @@ section! {
         connect_within_ms: u32 = 15_000, Kind::Whole(1_000, 120_000);
         /// A call that nothing has come from for so long is over.
         lost_after_ms: u32 = 10_000, Kind::Whole(1_000, 120_000);
-    }
-}
-
-section! {
-    /// The recogniser.
-    Ear at "ear" {
-        /// Which one: "pocketsphinx" hears US English without a download, modestly; "scripted"
-        /// hears the same words whatever is said, for tests and load.
-        engine: String = "pocketsphinx".into(), Kind::OneOf(&["pocketsphinx", "scripted"]);
-        /// Calls it hears at once. Two of them are kept spare for calls that are just ending.
-        rows: u32 = 10, Kind::Whole(3, 10_000);
-        sub pocketsphinx: EarPocketsphinx;
-        sub scripted: EarScripted;
-    }
-}
-
-section! {
-    /// PocketSphinx.
-    EarPocketsphinx at "ear.pocketsphinx" {
-        /// Folder of the acoustic model, dictionary and language model.
-        model: String = "/usr/share/pocketsphinx/model/en-us".into(), Kind::Path;
-    }
-}
-
-section! {
-    /// The recogniser that hears the same words in every sound.
-    EarScripted at "ear.scripted" {
-        /// What every utterance is heard as.
-        words: String = "one two three".into(), Kind::Text;
     }
 }
 
@@ -188,21 +196,6 @@ section! {
         words: u32 = 10, Kind::Whole(1, 10_000);
         /// How long it takes for each piece of about six words.
         pace_ms: u32 = 0, Kind::Whole(0, 10_000);
-    }
-}
-
-section! {
-    /// The synthesiser.
-    Voice at "voice" {
-        /// Which one: "flite" speaks US English without a download; "tone" hums as long as the
-        /// text would take, for tests and load.
-        engine: String = "flite".into(), Kind::OneOf(&["flite", "tone"]);
-        /// Whose voice, where the persona and the client do not say.
-        voice: String = "slt".into(), Kind::Text;
-        /// Its tempo; 1.0 is natural.
-        speed: f64 = 1.0, Kind::Number(0.25, 1.5);
-        /// Replies it speaks at once.
-        rows: u32 = 64, Kind::Whole(1, 10_000);
     }
 }
 
@@ -332,15 +325,24 @@ pub const SECTIONS: &[Section] = &[
     Webrtc::SECTION,
     Ear::SECTION,
     EarPocketsphinx::SECTION,
+    EarVoxtral::SECTION,
+    EarVllm::SECTION,
+    EarMistral::SECTION,
+    EarOpenai::SECTION,
     EarScripted::SECTION,
     Mind::SECTION,
     MindOpenai::SECTION,
     MindFixed::SECTION,
     Voice::SECTION,
+    VoiceVoxtral::SECTION,
+    VoiceOpenai::SECTION,
+    VoiceMistral::SECTION,
+    VoiceRemote::SECTION,
     Turns::SECTION,
     TurnsActivity::SECTION,
     Edge::SECTION,
     Local::SECTION,
+    Models::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,

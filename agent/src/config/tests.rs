@@ -1,6 +1,9 @@
 //! Every way to get a configuration wrong, and which layer wins.
 #![allow(clippy::unwrap_used)]
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 
@@ -115,6 +118,38 @@ fn settings_that_contradict_each_other_are_found_where_they_were_made() {
     check(
         "[voice]\nvoice = \"nobody\"\n",
         &["voiced.toml:4: voice.voice: there is no voice \"nobody\"; there are slt, rms, awb"],
+    );
+    check(
+        "[voice]\nengine = \"voxtrall\"\n",
+        &[
+            "voiced.toml:4: voice.engine: is \"voxtrall\", but must be one of \"flite\", \
+             \"voxtral\", \"openai\", \"mistral\", \"tone\"; did you mean \"voxtral\"?",
+        ],
+    );
+    check(
+        "[voice]\nengine = \"voxtral\"\n[voice.voxtral]\nmodel = \"none\"\nencoder = \"e\"\n\
+         pronunciations = \"p\"\nnormalise = false\n",
+        &[
+            "voiced.toml:6: voice.voxtral.model: there is no model in none: get it with \
+             `voiced models fetch voxtral-tts` (its weights are CC BY-NC 4.0: for non-commercial \
+             use only), name the folder of one, or choose another voice.engine",
+            "voiced.toml:7: voice.voxtral.encoder: there is no file e",
+            "voiced.toml:8: voice.voxtral.pronunciations: has no effect while \
+             voice.voxtral.normalise is off: leave one of them",
+        ],
+    );
+    check(
+        "[voice]\nengine = \"mistral\"\n[voice.mistral]\nkey_env = \"NONE\"\n\
+         extra_json = \"3\"\n[voice.remote]\nconnect_within_ms = 20000\n",
+        &[
+            "built-in default: voice.voice: this engine has no first voice: name one that the \
+             server has, which `voiced voices list` tells",
+            "voiced.toml:6: voice.mistral.key_env: the environment variable NONE is not set or \
+             empty: put the key in it",
+            "voiced.toml:7: voice.mistral.extra_json: must be a JSON object: it is none",
+            "voiced.toml:9: voice.remote.connect_within_ms: 20000 ms is longer than \
+             voice.remote.first_sound_within_ms, 10000 ms, which includes it",
+        ],
     );
     check(
         "[turns.activity]\nstop = 0.6\n",
@@ -345,6 +380,17 @@ fn no_output_shows_a_secret() {
     let debugged = format!("{:?}", loaded.config);
     assert!(!printed.contains("hush") && !debugged.contains("hush"));
 
+    // The same for the voice, whose key must not travel in the open either.
+    let mut speech = written(
+        "[voice]\nengine = \"openai\"\n[voice.openai]\nkey_env = \"SPEECH\"\n\
+         base_url = \"http://speech.example/v1\"\n",
+    );
+    let key = ("SPEECH".to_owned(), "hush".to_owned());
+    speech.sources.environment.extend([key]);
+    let found = mistakes(&speech).join("\n");
+    assert!(found.contains("voice.openai.base_url: the speech server: speech.example would be sent a key over plain HTTP"), "{found}");
+    assert!(!found.contains("hush"), "{found}");
+
     let wrong = written(
         "[mind.openai]\nkey_env = \"sk-hush\"\nbase_url = \"http://me:hush@host/v1\"\n\
          [mind]\nengine = \"openai\"\n",
@@ -363,6 +409,22 @@ fn the_defaults_are_those_of_the_parts() {
     let loaded = load(&Sources::default(), Needs::default()).unwrap();
     assert_eq!(loaded.config.turns, TurnPolicy::default());
     assert_eq!(loaded.config.activity, ActivityPolicy::default());
+}
+
+#[test]
+fn there_is_a_row_of_every_engine_for_every_call() {
+    let calls = |text: &str| {
+        let written = written(&format!("[ear]\nengine = \"scripted\"\nrows = 30\n{text}"));
+        let needs = Needs::default();
+        load(&written.sources, needs).unwrap().config.n_calls()
+    };
+    assert_eq!(calls(""), 28, "two are spare");
+    assert_eq!(calls("[listen]\nmax_calls = 7\n"), 7);
+    assert_eq!(calls("[voice]\nrows = 5\n"), 5);
+    assert_eq!(
+        calls("[voice]\nengine = \"voxtral\"\nvoxtral.rows = 3\n"),
+        3
+    );
 }
 
 #[test]

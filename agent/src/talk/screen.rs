@@ -250,6 +250,7 @@ mod tests {
             item,
             text: "hello".into(),
             audio: Duration::ZERO,
+            words: Vec::new(),
         };
         assert_eq!(screen.take(&said), ["  you: hello"]);
         let typed = CallEvent::ItemAdded {

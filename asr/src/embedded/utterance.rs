@@ -4,12 +4,14 @@
 //! normalised with becomes better known; at a few lengths, and at the end of a short one, the
 //! search begins anew if the mean moved. When that is depends on the audio alone, not on how it came
 //! in chunks or how late the search is.
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
+
+use voiced_core::engine::{HeardWord, Transcript};
 
 use crate::{
     cepstra::{Cepstrum, Normal, distance},
     credible::{LEAST_VOICED, Voicing, is_speech},
-    sphinx::{Decoder, FrontEnd, MOST_FRAMES},
+    sphinx::{Decoder, FrontEnd, MOST_FRAMES, Segment},
 };
 
 /// Frames kept while nobody speaks: 400 ms.
@@ -39,6 +41,9 @@ pub struct Utterance {
     state: State,
     search: Option<Search>,
     partial: String,
+    /// Frames of the lease so far, and where in them the utterance begins.
+    heard: u64,
+    first: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,7 @@ pub enum Step {
     /// New words.
     Partial(String),
     /// The final words, and the decoder that is not needed any more.
-    Final(String, Option<Decoder>),
+    Final(Transcript, Option<Decoder>),
 }
 
 impl Utterance {
@@ -84,6 +89,8 @@ impl Utterance {
             state: State::Idle,
             search: None,
             partial: String::new(),
+            heard: 0,
+            first: 0,
         }
     }
 
@@ -93,6 +100,7 @@ impl Utterance {
         self.front_end.restart();
         self.voicing = Voicing::new();
         self.dither = 1;
+        self.heard = 0;
         self.frames.clear();
         self.voiced.clear();
         self.normal = Normal::new();
@@ -123,6 +131,7 @@ impl Utterance {
         let dithered: Vec<i16> = clean.iter().map(|s| self.dithered(*s)).collect();
         let mut frames = Vec::new();
         self.front_end.process(&dithered, &mut frames);
+        self.heard += frames.len() as u64;
         let mut voiced = Vec::new();
         self.voicing.push(&clean, &mut voiced);
         if self.state == State::Idle {
@@ -151,6 +160,7 @@ impl Utterance {
     pub fn begin(&mut self) {
         if self.state == State::Idle {
             self.state = State::Hearing;
+            self.first = self.heard - self.frames.len() as u64;
             for frame in &self.frames {
                 self.normal.add(frame);
             }
@@ -213,7 +223,7 @@ impl Utterance {
         let Some(search) = &mut self.search else {
             // A sound without a voice: nothing was said.
             return if finishing {
-                Step::Final(String::new(), self.rest(false))
+                Step::Final(Transcript::default(), self.rest(false))
             } else {
                 // Looked at; what comes may be speech.
                 Step::Searched
@@ -235,8 +245,14 @@ impl Utterance {
             let voiced = self.voiced.iter().filter(|voiced| **voiced).count();
             let (words, segments) = search.decoder.finish();
             let speech = is_speech(voiced, &segments);
-            let words = if speech { words } else { String::new() };
-            return Step::Final(words, self.rest(speech));
+            let said = match speech {
+                true => Transcript {
+                    text: words,
+                    words: timed(&segments, self.first),
+                },
+                false => Transcript::default(),
+            };
+            return Step::Final(said, self.rest(speech));
         }
         if !finishing && caught_up && search.done >= search.told + STRIDE {
             search.told = search.done;
@@ -283,6 +299,30 @@ impl Utterance {
         let value = (sample * 32_767.0) as i32 + noise;
         value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
     }
+}
+
+/// The words of an utterance that began at frame `first`, without what is no word.
+fn timed(segments: &[Segment], first: u64) -> Vec<HeardWord> {
+    let at = |frame: u64| Duration::from_millis(10 * frame);
+    let mut frame = first;
+    let mut words = Vec::new();
+    for segment in segments {
+        let (start, end) = (frame, frame + segment.frames as u64);
+        frame = end;
+        if segment.word.starts_with(['<', '[', '+']) {
+            continue;
+        }
+        // Other ways to say a word are numbered: "a(2)".
+        let text = segment.word.split('(').next().unwrap_or_default();
+        words.push(HeardWord {
+            text: text.to_owned(),
+            start: at(start),
+            end: at(end),
+            // It weighs whole sentences, not words.
+            confidence: 1.0,
+        });
+    }
+    words
 }
 
 fn keep_last<T>(queue: &mut VecDeque<T>, most: usize) {

@@ -276,6 +276,23 @@ impl Checkpoint {
         &self.config
     }
 
+    /// How the matrices were saved, when this is a quantised copy.
+    pub fn packed(&self) -> Option<Formats> {
+        let names = Names(self.config.naming);
+        let wq = |part| names.layer(part, 0, "attention.wq.weight");
+        Some(Formats {
+            encoder: self.weights.packed(&wq(Part::Encoder))?,
+            decoder: self.weights.packed(&wq(Part::Decoder))?,
+            embedding: self.weights.packed(&names.global("embedding"))?,
+        })
+    }
+
+    /// Has the decoder look back at most `positions`; never further than it was made to.
+    pub fn limit_context(&mut self, positions: usize) {
+        let window = &mut self.config.decoder.window;
+        *window = positions.clamp(1, *window);
+    }
+
     /// Ids with a meaning of their own.
     pub fn control(&self) -> Control {
         self.control
@@ -288,10 +305,24 @@ impl Checkpoint {
 
     /// Packs the weights.
     pub fn load(&self, formats: Formats) -> Result<Voxtral, LoadError> {
+        self.load_watched(formats, &|_, _| {})
+    }
+
+    /// Packs the weights, telling `watch` how many of how many matrices are done.
+    pub fn load_watched(
+        &self,
+        formats: Formats,
+        watch: &dyn Fn(usize, usize),
+    ) -> Result<Voxtral, LoadError> {
         let config = self.config;
+        let wanted = Names(config.naming).wanted(&config);
+        let matrices = wanted.iter().filter(|w| w.shape.len() > 1).count();
+        let done = std::cell::Cell::new(0);
         let names = Names(config.naming);
         let linear = |name: String, format: Format, bias: Option<String>| {
             let matrix = self.weights.matrix(&name, format)?;
+            done.set(done.get() + 1);
+            watch(done.get(), matrices);
             Ok::<_, WeightsError>(Linear::new(matrix, bias.map(|b| self.weights.vector(&b))))
         };
         let global = |name: &str, format, bias: Option<&str>| {
@@ -352,13 +383,23 @@ impl Checkpoint {
     /// Quantises and writes a directory that opens in a fraction of the time, with the small
     /// files copied beside the weights.
     pub fn save(&self, formats: Formats, directory: &Path) -> Result<(), LoadError> {
+        self.save_watched(formats, directory, &|_, _| {})
+    }
+
+    /// The same, telling `watch` how many of how many matrices are packed.
+    pub fn save_watched(
+        &self,
+        formats: Formats,
+        directory: &Path,
+        watch: &dyn Fn(usize, usize),
+    ) -> Result<(), LoadError> {
         let unwritable = |path: PathBuf| move |source| LoadError::Unwritable { path, source };
         fs::create_dir_all(directory).map_err(unwritable(directory.to_owned()))?;
         for name in [self.config.naming.files().0, TEKKEN] {
             let to = directory.join(name);
             fs::copy(self.directory.join(name), &to).map_err(unwritable(to))?;
         }
-        let model = self.load(formats)?;
+        let model = self.load_watched(formats, watch)?;
         let packed = model.matrices();
         let mut vectors = Vec::new();
         let wanted = Names(self.config.naming).wanted(&self.config);

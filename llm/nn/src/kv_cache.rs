@@ -203,6 +203,19 @@ impl KvCache {
         }
     }
 
+    /// The key and the value of one head at a position that was written and is still in its ring:
+    /// what a comparison with a reference looks at.
+    pub fn at(&mut self, slot: usize, head: usize, position: u64) -> (Vec<f32>, Vec<f32>) {
+        let shape = self.shape;
+        let ring = slot * shape.heads + head;
+        match self.rings() {
+            Rings::F32(rings) => read(&rings[ring], &shape, position, |v| *v),
+            Rings::Bf16(rings) => read(&rings[ring], &shape, position, |v| {
+                bf16::from_bits(*v).to_f32()
+            }),
+        }
+    }
+
     /// The ring of every slot and head, in this order, to be handed to threads.
     pub(crate) fn rings(&mut self) -> Rings<'_> {
         let shape = self.shape;
@@ -213,6 +226,24 @@ impl KvCache {
             CacheFormat::Bf16 => Rings::Bf16(split(&mut self.keys, keys, &mut self.values, values)),
         }
     }
+}
+
+fn read<T: Lane>(
+    ring: &std::sync::Mutex<Ring<'_, T>>,
+    shape: &CacheShape,
+    position: u64,
+    wide: impl Fn(&T) -> f32,
+) -> (Vec<f32>, Vec<f32>) {
+    let ring = ring
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let at = (position % shape.capacity() as u64) as usize;
+    let (block, lane) = (at / BLOCK, at % BLOCK);
+    let keys = &ring.keys[block * shape.head_dim * BLOCK..];
+    let values = &ring.values[at * shape.value_dim()..];
+    let key = keys.iter().skip(lane).step_by(BLOCK).take(shape.head_dim);
+    let value = values.iter().take(shape.head_dim);
+    (key.map(&wide).collect(), value.map(&wide).collect())
 }
 
 fn split<'a, T: Lane>(

@@ -33,6 +33,7 @@ pub mod attention;
 pub mod block;
 pub mod kv_cache;
 pub mod measure;
+pub mod memory;
 pub mod norm;
 pub mod pool;
 pub mod rope;

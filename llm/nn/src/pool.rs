@@ -50,6 +50,9 @@ pub struct Pool {
     helpers: Vec<JoinHandle<()>>,
 }
 
+/// Threads of the process's pool.
+static CHOSEN: OnceLock<NonZeroUsize> = OnceLock::new();
+
 impl Pool {
     /// A pool in which `threads` work at once, the caller being one of them.
     pub fn new(threads: NonZeroUsize) -> Pool {
@@ -80,14 +83,21 @@ impl Pool {
         }
     }
 
-    /// The process's pool: `VOICED_THREADS`, or one thread for each core.
+    /// Sets how many threads the process's pool will have. False when it is at work already, or
+    /// was told before.
+    pub fn choose(threads: NonZeroUsize) -> bool {
+        CHOSEN.set(threads).is_ok()
+    }
+
+    /// The process's pool: what was chosen, `VOICED_THREADS`, or one thread for each core.
     pub fn global() -> &'static Pool {
         static POOL: OnceLock<Pool> = OnceLock::new();
         POOL.get_or_init(|| {
             let asked = std::env::var("VOICED_THREADS").ok();
             let asked = asked.and_then(|n| n.parse::<NonZeroUsize>().ok());
             let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-            Pool::new(asked.unwrap_or(cores))
+            let threads = *CHOSEN.get_or_init(|| asked.unwrap_or(cores));
+            Pool::new(threads)
         })
     }
 

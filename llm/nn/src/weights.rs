@@ -174,6 +174,11 @@ impl Weights {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The format a tensor was saved packed in, if it was.
+    pub fn packed(&self, name: &str) -> Option<Format> {
+        self.entries.get(name)?.packed
+    }
+
     /// Renames tensors, where files of different ages call the same tensor differently.
     pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) {
         let all = std::mem::take(&mut self.entries);

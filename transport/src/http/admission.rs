@@ -26,7 +26,7 @@ pub(super) const MISTRAL_SECRET: &str = "rt_";
 
 /// What may be asked for in the query of a session.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Query {
+pub(crate) struct Query {
     /// The model; any name is good, and shown as the session's.
     pub model: Option<String>,
     /// The persona that answers.
@@ -57,7 +57,7 @@ impl Query {
 }
 
 /// Lets a request in by its token, or not.
-pub(super) fn enter(doors: &Doors, headers: &HeaderMap) -> Result<Entry, Refusal> {
+pub(crate) fn enter(doors: &Doors, headers: &HeaderMap) -> Result<Entry, Refusal> {
     Ok(doors.keys.check(token(headers), unix_now())?)
 }
 
@@ -206,7 +206,7 @@ pub(super) fn defaults<'v>(
 }
 
 /// The whole body, if it is short enough and comes in time.
-pub(super) async fn body(doors: &Doors, request: Request) -> Result<Bytes, Refusal> {
+pub(crate) async fn body(doors: &Doors, request: Request) -> Result<Bytes, Refusal> {
     let limit = doors.limits.body;
     let too_long = || {
         let message = format!("The body is longer than {limit} bytes.");
@@ -252,7 +252,7 @@ fn is_length_limit(error: &axum::Error) -> bool {
 }
 
 /// A body that is to be a JSON object.
-pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
+pub(crate) fn json(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| {
         Refusal::bad_request(
             "invalid_json",

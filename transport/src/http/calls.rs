@@ -19,8 +19,19 @@ use super::{
 };
 use crate::{openai_realtime::Carrier, webrtc::Offer};
 
-/// Answers an offer. Nothing is begun for an offer that could not be answered.
-pub(super) async fn begin(
+/// Begin a call over WebRTC
+///
+/// Nothing is begun for an offer that could not be answered.
+#[utoipa::path(post, path = "/v1/realtime/calls", tag = "realtime",
+    request_body(content = String, content_type = "application/sdp",
+        description = "The offer; or a form with the parts `sdp` and `session`"),
+    responses(
+        (status = 201, description = "The answer; `Location` is the call", body = String,
+            content_type = "application/sdp"),
+        (status = 400, description = "What is wrong with the offer", body = super::ErrorBody),
+        (status = 503, description = "No line is free", body = super::ErrorBody),
+    ))]
+pub(crate) async fn begin(
     State(doors): State<Arc<Doors>>,
     query: Result<QueryOf<Query>, QueryRejection>,
     address: Option<Extension<PeerAddress>>,
@@ -132,8 +143,14 @@ fn text(bytes: &[u8], param: &str) -> Result<String, Refusal> {
         .map_err(|_| Refusal::bad_request("invalid_value", "Expected UTF-8 text.").about(param))
 }
 
-/// Ends a call by its id.
-pub(super) async fn hang_up(
+/// End a call
+#[utoipa::path(post, path = "/v1/realtime/calls/{id}/hangup", tag = "realtime",
+    params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 200, description = "It is over"),
+        (status = 404, description = "There is no such call", body = super::ErrorBody),
+    ))]
+pub(crate) async fn hang_up(
     State(doors): State<Arc<Doors>>,
     Path(id): Path<String>,
     request: Request,

@@ -155,8 +155,10 @@ pub(super) async fn asset(asset: &'static Asset, headers: HeaderMap) -> Response
     response
 }
 
-/// What the page's pickers offer.
-pub(super) async fn catalogue(
+/// What the page's pickers offer
+#[utoipa::path(get, path = "/v1/console/catalogue", tag = "console",
+    responses((status = 200, description = "Personas, voices and engines", body = Object)))]
+pub(crate) async fn catalogue(
     State(doors): State<Arc<Doors>>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {

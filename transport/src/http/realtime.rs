@@ -26,8 +26,21 @@ use crate::{
     websocket::{self, LONGEST_READ, Wire, beside::LONGEST_EVENT},
 };
 
-/// Takes the call before it answers, so that a refusal is an HTTP status.
-pub(super) async fn open(
+/// Begin a conversation over a WebSocket
+///
+/// The call is taken before the answer, so that a refusal is an HTTP status.
+#[utoipa::path(get, path = "/v1/realtime", tag = "realtime",
+    params(
+        ("model" = Option<String>, Query, description = "Any name"),
+        ("persona" = Option<String>, Query, description = "Who answers"),
+        ("intent" = Option<String>, Query, description = "`transcription` only writes down"),
+        ("call_id" = Option<String>, Query, description = "Joins this WebRTC call instead"),
+    ),
+    responses(
+        (status = 101, description = "The conversation begins"),
+        (status = 503, description = "No line is free", body = super::ErrorBody),
+    ))]
+pub(crate) async fn open(
     State(doors): State<Arc<Doors>>,
     query: Result<QueryOf<Query>, QueryRejection>,
     address: Option<Extension<PeerAddress>>,
@@ -57,8 +70,14 @@ pub(super) async fn open(
     take(&doors, request, dialect, upgrade).await
 }
 
-/// `GET /v1/audio/transcriptions/realtime`: speech written down, in Mistral's words.
-pub(super) async fn transcribe(
+/// Have speech written down as it is said, in Mistral's words
+#[utoipa::path(get, path = "/v1/audio/transcriptions/realtime", tag = "audio",
+    params(("model" = Option<String>, Query, description = "Any name")),
+    responses(
+        (status = 101, description = "The session begins"),
+        (status = 503, description = "No line is free", body = super::ErrorBody),
+    ))]
+pub(crate) async fn transcribe_live(
     State(doors): State<Arc<Doors>>,
     query: Result<QueryOf<Query>, QueryRejection>,
     address: Option<Extension<PeerAddress>>,

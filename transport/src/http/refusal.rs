@@ -7,10 +7,34 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use utoipa::ToSchema;
 use voiced_pipeline::call::CallRefused;
 
 use super::retry_after;
 use crate::{keys::NoEntry, openai_realtime::events::WireError, webrtc::OfferError};
+
+/// How a refusal looks.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written as JSON by hand; this describes it")]
+pub struct ErrorBody {
+    /// What was wrong.
+    error: ErrorDetail,
+}
+
+/// What was wrong.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the same")]
+pub struct ErrorDetail {
+    /// For people.
+    message: String,
+    /// Such as `invalid_request_error`.
+    #[schema(rename = "type")]
+    kind: String,
+    /// Dotted path of the offending key.
+    param: Option<String>,
+    /// What clients branch on.
+    code: String,
+}
 
 /// A request that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,16 @@ use crate::{
     openai_realtime::{Carrier, Dialect, DialectOptions, SessionKind, fields::Fields},
 };
 
-/// Makes a secret. Only an API key may: a secret cannot prolong itself.
-pub(super) async fn mint(
+/// Make a short-lived secret
+///
+/// Only an API key may: a secret cannot prolong itself.
+#[utoipa::path(post, path = "/v1/realtime/client_secrets", tag = "realtime",
+    request_body(content = Object, description = "`expires_after` and `session`, both optional"),
+    responses(
+        (status = 200, description = "The secret, when it expires, and its session", body = Object),
+        (status = 403, description = "Asked with a secret", body = super::ErrorBody),
+    ))]
+pub(crate) async fn mint(
     State(doors): State<Arc<Doors>>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
@@ -91,8 +99,14 @@ fn too_many(doors: &Doors, error: &TooManySecrets) -> Refusal {
     }
 }
 
-/// `POST /v1/client/sessions`: the same in Mistral's words, for its realtime transcription.
-pub(super) async fn mint_for_mistral(
+/// Make a short-lived secret for Mistral's realtime transcription
+#[utoipa::path(post, path = "/v1/client/sessions", tag = "realtime",
+    request_body(content = Object, description = "`purpose`: `realtime`; `model`; `ttl_seconds`"),
+    responses(
+        (status = 201, description = "The secret and when it expires", body = Object),
+        (status = 403, description = "Asked with a secret", body = super::ErrorBody),
+    ))]
+pub(crate) async fn mint_for_mistral(
     State(doors): State<Arc<Doors>>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {

@@ -20,10 +20,12 @@ use axum::{Router, body::Body, extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{AbortHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 use voiced_pipeline::drain::Drain;
@@ -57,10 +59,11 @@ impl Default for ServeLimits {
 /// After running out of file descriptors the next connection is tried for this much later.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves until the daemon drains and its last call is over. Dropping it closes every connection
+/// Serves, over TLS when given one, until the daemon drains and its last call is over. Dropping it closes every connection
 /// that is not a WebSocket at once.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     router: Router,
     limits: ServeLimits,
     sockets: TaskTracker,
@@ -91,16 +94,17 @@ pub async fn serve(
         };
         let seen = half_open.clone();
         let id = half_open.next_id();
-        let connection = connection(stream, address, router.clone(), limits, (seen.clone(), id));
-        let closing = closing.clone();
+        let (router, closing, tls) = (router.clone(), closing.clone(), tls.clone());
         let task = connections.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            // What a client does to its own connection is its own affair.
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
+            let half_open = (seen.clone(), id);
+            match tls {
+                None => talk(stream, address, router, limits, half_open, closing).await,
+                Some(tls) => {
+                    // A handshake is half a request: as patient, and counted as one.
+                    let shaken = tokio::time::timeout(limits.head_within, tls.accept(stream));
+                    if let Ok(Ok(stream)) = shaken.await {
+                        talk(stream, address, router, limits, half_open, closing).await;
+                    }
                 }
             }
             seen.is_no_longer(id);
@@ -133,15 +137,36 @@ async fn accept(
     Ok((stream, address, permit))
 }
 
+/// Serves one connection until it ends, or the listener does.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    address: SocketAddr,
+    router: Router,
+    limits: ServeLimits,
+    half_open: (Arc<HalfOpen>, u64),
+    closing: CancellationToken,
+) {
+    let connection = connection(stream, address, router, limits, half_open);
+    let mut connection = std::pin::pin!(connection);
+    // What a client does to its own connection is its own affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
 /// One connection, as a future.
-fn connection(
-    stream: TcpStream,
+fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
     address: SocketAddr,
     router: Router,
     limits: ServeLimits,
     (half_open, id): (Arc<HalfOpen>, u64),
 ) -> http1::UpgradeableConnection<
-    TokioIo<TcpStream>,
+    TokioIo<S>,
     impl hyper::service::Service<
         hyper::Request<Incoming>,
         Response = Response,

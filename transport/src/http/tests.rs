@@ -3,5 +3,6 @@
 pub(crate) mod front_desk;
 mod listener;
 mod page;
-mod routes;
+pub(crate) mod routes;
 mod secrets;
+mod tls;

@@ -159,5 +159,6 @@ fn bytes_leave_before_the_end() {
 fn extensions_name_forms() {
     assert_eq!(Form::of_extension("WAV"), Some(Form::Wav));
     assert_eq!(Form::of_extension("ogg"), Some(Form::Opus));
-    assert_eq!(Form::of_extension("mp3"), None);
+    assert_eq!(Form::of_extension("mp3"), Some(Form::Mp3));
+    assert_eq!(Form::of_extension("aac"), None);
 }

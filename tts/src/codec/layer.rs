@@ -132,7 +132,7 @@ impl Past {
 }
 
 /// How much a step of distance costs a head: 1 for the first, then less by equal ratios.
-pub(super) fn slope(head: usize, heads: usize) -> f32 {
+pub fn slope(head: usize, heads: usize) -> f32 {
     (-8.0 * head as f32 / heads as f32).exp2()
 }
 

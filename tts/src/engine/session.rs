@@ -19,7 +19,8 @@ use crate::{
     voxtral::{Ask, Reading, Voxtral, noise, scramble},
 };
 
-/// Silence between two segments of a line: 100 ms.
+/// Silence between two segments of a lease, which the model says without a pause at their ends:
+/// 100 ms.
 const GAP: usize = 2_400;
 
 /// A lease's state.
@@ -97,7 +98,7 @@ impl Session {
         let Some(voice) = self.voice.clone() else {
             return;
         };
-        if self.samples > 0 {
+        if self.begun > 0 {
             self.give(vec![0.0; GAP], None);
         }
         let seed = scramble(scramble(options.seed) ^ self.begun);

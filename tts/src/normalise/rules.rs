@@ -9,6 +9,7 @@ use super::{
 
 mod address;
 mod calendar;
+mod fraction;
 mod quantity;
 
 pub(super) struct Rules<'a> {
@@ -123,6 +124,7 @@ impl<'a> Rules<'a> {
         }
         self.mail(place)
             .or_else(|| self.web(place))
+            .or_else(|| self.fraction(place))
             .or_else(|| self.date(place))
             .or_else(|| self.time(place))
             .or_else(|| self.telephone(place))

@@ -1,6 +1,6 @@
 //! Opens a checkpoint directory as published and packs its weights.
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,11 +11,11 @@ use voiced_nn::{
     matrix::Format,
     norm::RmsNorm,
     tekken::{Tekken, TekkenError},
-    weights::{Weights, WeightsError},
+    weights::{Kept, Wanted, Weights, WeightsError, save},
 };
 
 use super::{
-    Prompt, Voxtral,
+    FrameRows, Prompt, Voxtral,
     config::{Config, Stack},
     flow::{Flow, time_vector},
     names::{self, flow, layer, wanted},
@@ -49,6 +49,14 @@ pub enum LoadError {
     /// The tokenizer does not fit.
     #[error(transparent)]
     Tekken(#[from] TekkenError),
+    /// A file of a saved copy cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Something constant could not be computed from the weights.
     #[error("cannot prepare the model: {0}")]
     Prepare(#[from] candle_core::Error),
@@ -97,6 +105,42 @@ impl Formats {
             small: unquantised,
         }
     }
+
+    /// Bytes of all weights of a model of these sizes in memory. The text embeddings stay in the
+    /// file, of which a prompt reads a few dozen rows.
+    pub fn bytes(self, config: &Config) -> usize {
+        let all = wanted(config);
+        all.iter().map(|want| self.tensor_bytes(want)).sum()
+    }
+
+    fn tensor_bytes(self, want: &Wanted) -> usize {
+        let count: usize = want.shape.iter().product();
+        let [rows, _, ..] = want.shape[..] else {
+            return count * size_of::<f32>();
+        };
+        match want.name.as_str() {
+            names::TEXT => 0,
+            names::AUDIO => count * size_of::<f32>(),
+            name => match self.layer_format(name) {
+                Some(format) => format.matrix_bytes(rows, count / rows),
+                None if name.starts_with(CODEC) => self.codec.matrix_bytes(rows, count / rows),
+                None => self.small.matrix_bytes(rows, count / rows),
+            },
+        }
+    }
+
+    /// The format of a matrix of the backbone's or the flow's layers; `None` for all else.
+    fn layer_format(self, name: &str) -> Option<Format> {
+        let of_flow = name.strip_prefix("acoustic_transformer.");
+        let layer = of_flow.unwrap_or(name).strip_prefix("layers.")?;
+        let is_matrix = layer.contains(".attention.w") || layer.contains(".feed_forward.w");
+        let format = if of_flow.is_some() {
+            self.flow
+        } else {
+            self.backbone
+        };
+        is_matrix.then_some(format)
+    }
 }
 
 /// A directory that holds the model.
@@ -107,6 +151,11 @@ pub struct Checkpoint {
     weights: Weights,
 }
 
+const CODEC: &str = "audio_tokenizer.";
+/// Written by [`Checkpoint::save`], and preferred to what it was made from.
+const SAVED: &str = "voiced.safetensors";
+/// The presets' folder.
+const VOICES: &str = "voice_embedding";
 const PARAMS: &str = "params.json";
 const WEIGHTS: &str = "consolidated.safetensors";
 const TEKKEN: &str = "tekken.json";
@@ -120,18 +169,18 @@ fn of_encoder(name: &str) -> bool {
 }
 
 impl Checkpoint {
-    /// Opens a directory as published.
+    /// Opens a directory as published, or as saved here.
     pub fn open(directory: &Path) -> Result<Checkpoint, LoadError> {
-        let missing = [PARAMS, WEIGHTS]
-            .iter()
-            .any(|f| !directory.join(f).is_file());
-        if missing {
+        let weights = [SAVED, WEIGHTS].map(|name| directory.join(name));
+        let weights = weights.into_iter().find(|path| path.is_file());
+        let has_config = directory.join(PARAMS).is_file();
+        let Some(weights) = weights.filter(|_| has_config) else {
             return Err(LoadError::NotACheckpoint {
                 directory: directory.to_owned(),
                 found: listing(directory),
                 expected: EXPECTED,
             });
-        }
+        };
         let path = directory.join(PARAMS);
         let described = |what: String| LoadError::Config {
             path: path.clone(),
@@ -139,7 +188,7 @@ impl Checkpoint {
         };
         let json = fs::read(&path).map_err(|e| described(e.to_string()))?;
         let config = Config::from_json(&json).map_err(described)?;
-        let weights = Weights::open(&directory.join(WEIGHTS))?;
+        let weights = Weights::open(&weights)?;
         let mut all = wanted(&config);
         if weights.names().any(of_encoder) {
             all.extend(encoder_wanted(&config.codec));
@@ -173,6 +222,64 @@ impl Checkpoint {
         &self.directory
     }
 
+    /// The formats a copy saved here has its layers in, whatever is asked for: backbone and flow.
+    /// `None` for a directory as published.
+    pub fn saved_in(&self) -> Option<(Format, Format)> {
+        let of = |flow| {
+            self.weights
+                .packed(&format!("{}.attention.wq.weight", layer(flow, 0)))
+        };
+        Some((of(false)?, of(true)?))
+    }
+
+    /// The formats the model will have when loaded as `asked`.
+    pub fn formats(&self, asked: Formats) -> Formats {
+        match self.saved_in() {
+            Some((backbone, flow)) => Formats {
+                backbone,
+                flow,
+                ..asked
+            },
+            None => asked,
+        }
+    }
+
+    /// Packs the layers and writes a directory that opens in a fraction of the time: they are then
+    /// only copied. Everything else goes along to the bit, the voices and an encoder included.
+    pub fn save(&self, formats: Formats, directory: &Path) -> Result<(), LoadError> {
+        let unwritable = |path: PathBuf| move |source| LoadError::Unwritable { path, source };
+        let voices = directory.join(VOICES);
+        fs::create_dir_all(&voices).map_err(unwritable(voices.clone()))?;
+        let mut small: Vec<PathBuf> = [PARAMS, TEKKEN, ENCODER].map(PathBuf::from).to_vec();
+        let presets = self.config.voices.iter();
+        small.extend(presets.map(|name| Path::new(VOICES).join(format!("{name}.pt"))));
+        for name in small {
+            let (from, to) = (self.directory.join(&name), directory.join(&name));
+            if from.is_file() {
+                fs::copy(from, &to).map_err(unwritable(to.clone()))?;
+            }
+        }
+        let mut packed = Vec::new();
+        for want in wanted(&self.config) {
+            if let Some(format) = formats.layer_format(&want.name) {
+                packed.push((self.weights.matrix(&want.name, format)?, want));
+            }
+        }
+        let mut tensors: Vec<(String, Kept<'_>)> = packed
+            .iter()
+            .map(|(matrix, want)| {
+                let kept = Kept::Matrix(matrix, want.shape.clone());
+                (want.name.clone(), kept)
+            })
+            .collect();
+        for name in self.weights.names() {
+            if formats.layer_format(name).is_none() {
+                tensors.push((name.to_owned(), Kept::Same(&self.weights)));
+            }
+        }
+        Ok(save(&directory.join(SAVED), &tensors)?)
+    }
+
     /// The tokenizer that was published with the weights, and the prompts made with it.
     pub fn prompt(&self) -> Result<Prompt, LoadError> {
         let path = self.directory.join(TEKKEN);
@@ -203,6 +310,25 @@ impl Checkpoint {
         )?)
     }
 
+    /// The encoder's weights: from the file given, or one beside the model's. `None` when it can
+    /// only be inside the model's own.
+    fn encoder_file(&self, given: Option<&Path>) -> Result<Option<Weights>, LoadError> {
+        let beside = self.directory.join(ENCODER);
+        let beside = (!self.noise && beside.is_file()).then_some(beside.as_path());
+        let Some(path) = given.or(beside) else {
+            return Ok(None);
+        };
+        let weights = Weights::open(path)?;
+        weights.check(&encoder_wanted(&self.config.codec))?;
+        Ok(Some(weights))
+    }
+
+    /// Whether there is an encoder, in the file given, beside the weights or among them; checked
+    /// and not loaded.
+    pub fn has_encoder(&self, given: Option<&Path>) -> Result<bool, LoadError> {
+        Ok(self.encoder_file(given)?.is_some() || self.weights.names().any(of_encoder))
+    }
+
     /// The codec's encoder, from the file given, one beside the weights or the weights
     /// themselves; an error that says what to do when there is none.
     pub fn encoder(
@@ -210,26 +336,20 @@ impl Checkpoint {
         given: Option<&Path>,
         formats: Formats,
     ) -> Result<CodecEncoder, LoadError> {
-        let beside = self.directory.join(ENCODER);
-        let beside = (!self.noise && beside.is_file()).then_some(beside.as_path());
-        let codec = &self.config.codec;
-        let Some(path) = given.or(beside) else {
-            if self.weights.names().any(of_encoder) {
-                let own = &self.weights;
-                return Ok(CodecEncoder::load(codec, own, own, formats.codec)?);
-            }
+        let (codec, own) = (&self.config.codec, &self.weights);
+        let file = self.encoder_file(given)?;
+        if file.is_none() && !own.names().any(of_encoder) {
             return Err(LoadError::NoEncoder {
                 directory: self.directory.clone(),
             });
-        };
-        let weights = Weights::open(path)?;
-        weights.check(&encoder_wanted(codec))?;
-        Ok(CodecEncoder::load(
-            codec,
-            &self.weights,
-            &weights,
-            formats.codec,
-        )?)
+        }
+        let weights = file.as_ref().unwrap_or(own);
+        Ok(CodecEncoder::load(codec, own, weights, formats.codec)?)
+    }
+
+    /// The rows of frames: what the model feeds back, and what voices are made of.
+    pub fn frame_rows(&self) -> FrameRows {
+        FrameRows::new(&self.config, self.weights.vector(names::AUDIO))
     }
 
     /// Packs backbone and flow. The file stays mapped for its text embeddings.
@@ -241,8 +361,7 @@ impl Checkpoint {
         Ok(Voxtral {
             layers: layers.collect::<Result<_, _>>()?,
             norm: RmsNorm::new(self.weights.vector(names::NORM), eps),
-            audio: self.weights.vector(names::AUDIO),
-            offsets: config.code_offsets(),
+            frames: self.frame_rows(),
             semantic: self.linear(&flow("semantic_codebook_output"), formats.small)?,
             flow: self.flow(formats)?,
             file: self.weights,

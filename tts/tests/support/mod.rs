@@ -3,8 +3,9 @@ use std::{thread, time::Duration};
 
 use voiced_core::engine::{Line, Progress, SlotId, Speech, Synthesizer};
 
-/// Most idle steps in a row, each at most a second: far beyond any clause.
-const PATIENCE: usize = 60;
+/// Most idle steps in a row, each at most a second. Other rows' clauses wake the engine too, so most
+/// are short.
+const PATIENCE: usize = 2_000;
 
 /// What a line became.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use safetensors::{Dtype, View, tensor::serialize_to_file};
 
-use super::{PACKED, WeightsError};
+use super::{PACKED, Source, Weights, WeightsError};
 use crate::matrix::Matrix;
 
 /// A tensor to keep, under the name and shape it had in the checkpoint.
@@ -14,6 +14,8 @@ pub enum Kept<'a> {
     Matrix(&'a Matrix, Vec<usize>),
     /// Values as f32.
     Vector(&'a [f32], Vec<usize>),
+    /// As it lies in the checkpoint, to the bit.
+    Same(&'a Weights),
 }
 
 struct Stored<'a> {
@@ -34,6 +36,35 @@ impl View for &Stored<'_> {
     }
     fn data_len(&self) -> usize {
         self.bytes.len()
+    }
+}
+
+/// # Panics
+/// When the tensor was not part of a successful [`Weights::check`].
+fn same<'a>(weights: &'a Weights, name: &str, notes: &mut HashMap<String, String>) -> Stored<'a> {
+    let entry = weights.entry(name);
+    let Source::File(map) = &weights.source else {
+        let values = weights.vector(name);
+        return Stored {
+            dtype: Dtype::F32,
+            shape: entry.shape.clone(),
+            bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        };
+    };
+    let bytes = &map[entry.bytes.clone()];
+    let mut shape = entry.shape.clone();
+    if let Some(format) = entry.packed {
+        let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+        notes.insert(
+            format!("{PACKED}{name}"),
+            format!("{format} {}", sizes.join(" ")),
+        );
+        shape = vec![bytes.len()];
+    }
+    Stored {
+        dtype: entry.dtype,
+        shape,
+        bytes: Cow::Borrowed(bytes),
     }
 }
 
@@ -60,6 +91,7 @@ pub fn save(path: &Path, tensors: &[(String, Kept<'_>)]) -> Result<(), WeightsEr
                     shape: shape.clone(),
                     bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
                 },
+                Kept::Same(weights) => same(weights, name, &mut notes),
             },
         ));
     }

@@ -161,6 +161,29 @@ fn packed_matrices_survive_saving() {
 }
 
 #[test]
+fn a_tensor_kept_the_same_is_the_same_to_the_bit_packed_or_not() {
+    let folder = Folder::new();
+    let weights = Weights::open(&folder.write("w", &THREE)).unwrap();
+    let all = wanted(&[("a", &[20, 6]), ("b", &[7]), ("c", &[4, 3, 5])]);
+    weights.check(&all).unwrap();
+    let a = weights.matrix("a", Format::Q8).unwrap();
+    let (first, second) = (folder.0.path().join("1"), folder.0.path().join("2"));
+    let same = |name: &str| (name.to_owned(), Kept::Same(&weights));
+    let packed = ("a".to_owned(), Kept::Matrix(&a, vec![20, 6]));
+    save(&first, &[packed, same("b"), same("c")]).unwrap();
+    let once = Weights::open(&first).unwrap();
+    assert_eq!(once.packed("a"), Some(Format::Q8));
+    assert_eq!(once.packed("c"), None);
+    let kept = ["a", "b", "c"].map(|name| (name.to_owned(), Kept::Same(&once)));
+    save(&second, &kept).unwrap();
+    let twice = Weights::open(&second).unwrap();
+    twice.check(&all).unwrap();
+    assert_eq!(twice.matrix("a", Format::F32).unwrap().packed(), a.packed());
+    assert_eq!(twice.vector("b"), weights.vector("b"));
+    assert_eq!(twice.vector("c"), weights.vector("c"));
+}
+
+#[test]
 fn a_packed_tensor_that_lies_about_its_size_is_refused() {
     let folder = Folder::new();
     let matrix = Matrix::from_values(Format::Q8, 16, 32, &noise(512, 1)).unwrap();

@@ -2,6 +2,7 @@
 //! that always answers the same, and a voice that hums.
 use std::{sync::Arc, time::Duration};
 
+use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::TaskTracker;
 use voiced_core::{
     activity::ActivityPolicy,
@@ -28,6 +29,10 @@ use crate::{
     },
     keys::Keys,
     openai_realtime::session::SessionDefaults,
+    rest::{
+        EarAbilities, Hearing as Told, Recording, Room, RoomLimits, Studio, StudioError, Text,
+        Utterance,
+    },
     webrtc::{Peers, WebRtcSettings},
     websocket::WebSocketSettings,
 };
@@ -103,6 +108,50 @@ async fn voice(mut row: Row<Line, Speech>) {
     }
 }
 
+/// Hears and says always the same.
+struct Desk;
+
+impl Studio for Desk {
+    fn hear(&self, recording: Recording) -> BoxStream<'static, Result<Told, StudioError>> {
+        let second = Duration::from_secs(1);
+        let said = |n: u32, text: &str| {
+            Ok(Told::Utterance(Utterance {
+                from: n * second,
+                to: (n + 1) * second,
+                text: text.into(),
+                words: Vec::new(),
+            }))
+        };
+        let told = match &recording.bytes[..] {
+            b"choke" => vec![said(0, "Good"), Err(StudioError::GaveUp("ear"))],
+            b"noise" => vec![Err(StudioError::Unreadable("it is noise".into()))],
+            b"endless" => return stream::pending().boxed(),
+            _ => vec![
+                said(0, "Good morning."),
+                said(1, "And you?"),
+                Ok(Told::End(2 * second)),
+            ],
+        };
+        stream::iter(told).boxed()
+    }
+
+    fn speak(&self, text: Text) -> BoxStream<'static, Result<Vec<f32>, StudioError>> {
+        let sound = match text.text.as_str() {
+            "choke" => vec![Ok(vec![0.25; 240]), Err(StudioError::GaveUp("voice"))],
+            "busy" => vec![Err(StudioError::Busy("voice"))],
+            _ => vec![Ok(vec![text.speed / 4.0; 240]); 2],
+        };
+        stream::iter(sound).boxed()
+    }
+
+    fn ear(&self) -> EarAbilities {
+        EarAbilities {
+            languages: vec!["en".into(), "nl".into()],
+            words: false,
+        }
+    }
+}
+
 /// A daemon whose doors may still be changed. Must be called inside a tokio runtime.
 pub(crate) fn doors(max_calls: usize) -> Doors {
     let drain = Drain::new();
@@ -159,6 +208,8 @@ pub(crate) fn doors(max_calls: usize) -> Doors {
             }],
             ..Catalogue::default()
         },
+        studio: Arc::new(Desk),
+        room: Room::new(RoomLimits::default()),
         websocket: WebSocketSettings::default(),
         sockets: TaskTracker::new(),
         peers: Some(Peers::open(WebRtcSettings::default()).unwrap()),

@@ -21,6 +21,7 @@ async fn listen(limits: ServeLimits) -> (SocketAddr, Drain, JoinHandle<std::io::
     let address = listener.local_addr().unwrap();
     let serving = serve(
         listener,
+        None,
         router(Arc::new(doors)),
         limits,
         sockets,

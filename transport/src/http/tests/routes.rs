@@ -15,9 +15,9 @@ use crate::{
     keys::Keys,
 };
 
-pub(super) const HOST: &str = "127.0.0.1:8080";
+pub(crate) const HOST: &str = "127.0.0.1:8080";
 
-pub(super) const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+pub(crate) const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
     m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
     a=ice-pwd:0123456789abcdef01234567\r\na=fingerprint:sha-256 \
     00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
@@ -28,25 +28,25 @@ pub(super) const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\
     00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
     a=setup:actpass\r\na=mid:1\r\na=sctp-port:5000\r\n";
 
-pub(super) fn with(change: impl FnOnce(&mut Doors)) -> Router {
+pub(crate) fn with(change: impl FnOnce(&mut Doors)) -> Router {
     let mut doors = doors(4);
     change(&mut doors);
     router(Arc::new(doors))
 }
 
-pub(super) fn get(path: &str) -> Builder {
+pub(crate) fn get(path: &str) -> Builder {
     Request::get(path).header(header::HOST, HOST)
 }
 
-pub(super) fn post(path: &str) -> Builder {
+pub(crate) fn post(path: &str) -> Builder {
     Request::post(path).header(header::HOST, HOST)
 }
 
-pub(super) async fn ask(router: &Router, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn ask(router: &Router, request: Request<Body>) -> Response<Body> {
     router.clone().oneshot(request).await.unwrap()
 }
 
-pub(super) async fn text(response: Response<Body>) -> String {
+pub(crate) async fn text(response: Response<Body>) -> String {
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
         .await
         .unwrap();
@@ -54,7 +54,7 @@ pub(super) async fn text(response: Response<Body>) -> String {
 }
 
 /// The status and the code of a refusal, whose form is checked.
-pub(super) async fn refused(router: &Router, request: Request<Body>) -> (u16, String) {
+pub(crate) async fn refused(router: &Router, request: Request<Body>) -> (u16, String) {
     let response = ask(router, request).await;
     let status = response.status();
     let body: Value = serde_json::from_str(&text(response).await).unwrap();
@@ -64,11 +64,11 @@ pub(super) async fn refused(router: &Router, request: Request<Body>) -> (u16, St
     (status.as_u16(), error["code"].as_str().unwrap().to_owned())
 }
 
-pub(super) fn empty(builder: Builder) -> Request<Body> {
+pub(crate) fn empty(builder: Builder) -> Request<Body> {
     builder.body(Body::empty()).unwrap()
 }
 
-pub(super) fn header_of<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
+pub(crate) fn header_of<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
     response
         .headers()
         .get(name)
@@ -206,7 +206,7 @@ async fn what_is_not_there_is_said_in_json() {
     assert_eq!(catalogue["voices"][0]["language"], "en-US");
 }
 
-pub(super) fn offer(body: impl Into<Body>) -> Request<Body> {
+pub(crate) fn offer(body: impl Into<Body>) -> Request<Body> {
     post("/v1/realtime/calls?model=m")
         .header(header::CONTENT_TYPE, "application/sdp")
         .body(body.into())

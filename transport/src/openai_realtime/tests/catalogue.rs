@@ -138,6 +138,7 @@ fn webrtc_transcript() -> Vec<String> {
 /// of the caller's audio in an item. (Noise reduction is not in the transcript for a like reason.)
 fn with_what_only_it_requires(line: &str) -> String {
     let parts = [
+        r#"{"type":"input_audio"}"#,
         r#"{"transcript":"","type":"input_audio"}"#,
         r#"{"transcript":"a b c","type":"input_audio"}"#,
     ];

@@ -44,6 +44,7 @@ pub(super) async fn daemon(change: impl FnOnce(&mut Doors)) -> Daemon {
     let limits = ServeLimits::default();
     tasks.spawn(serve_http(
         listener,
+        None,
         router(Arc::new(doors)),
         limits,
         sockets,

@@ -10,56 +10,17 @@ use std::{
     time::Duration,
 };
 
-use voiced_nn::{matrix::Format, tekken::Tekken};
+use voiced_nn::matrix::Format;
 
 use super::super::*;
 use crate::voxtral::{Checkpoint, Config, Formats};
 
-/// The golden checkpoint with a vocabulary as large as that of the small tokenizer: rows for the
-/// ids it lacks are those of other ids. Unless it `ends`, the end is never likeliest. A directory as published, opened as published.
+#[path = "../../../tests/support/small_checkpoint.rs"]
+mod small_checkpoint;
+
 pub(super) fn directory(ends: bool) -> tempfile::TempDir {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    let tekken = Tekken::open(&golden.join("tekken_mini.json")).unwrap();
-    let vocab = tekken.vocab_size();
-    std::fs::copy(golden.join("tekken_mini.json"), at("tekken.json")).unwrap();
-    let params = std::fs::read_to_string(golden.join("params.json")).unwrap();
-    let params = params.replace("\"vocab_size\": 1056", &format!("\"vocab_size\": {vocab}"));
-    std::fs::write(at("params.json"), params).unwrap();
-    std::fs::create_dir(at("voice_embedding")).unwrap();
-    for name in ["tiny_a.pt", "tiny_b.pt"] {
-        let file = Path::new("voice_embedding").join(name);
-        std::fs::copy(golden.join(&file), directory.path().join(file)).unwrap();
-    }
-    let bytes = std::fs::read(golden.join("consolidated.safetensors")).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    const TEXT: &str = "mm_audio_embeddings.tok_embeddings.weight";
-    let few = file.tensor(TEXT).unwrap();
-    let dim = few.shape()[1];
-    let rows: Vec<u8> = few
-        .data()
-        .iter()
-        .copied()
-        .cycle()
-        .take(vocab * dim * 2)
-        .collect();
-    let many = safetensors::tensor::TensorView::new(few.dtype(), vec![vocab, dim], &rows).unwrap();
-    const HEAD: &str = "acoustic_transformer.semantic_codebook_output.weight";
-    let head = file.tensor(HEAD).unwrap();
-    let mut endless = head.data().to_vec();
-    // The row of the end: its logit is zero, and among many some are above.
-    endless[dim * 2..2 * dim * 2].fill(0);
-    let endless =
-        safetensors::tensor::TensorView::new(head.dtype(), head.shape().to_vec(), &endless);
-    let endless = endless.unwrap();
-    let tensors = file.iter().map(|(name, view)| match name {
-        TEXT => (name, many.clone()),
-        HEAD if !ends => (name, endless.clone()),
-        _ => (name, view),
-    });
-    safetensors::tensor::serialize_to_file(tensors, None, &at("consolidated.safetensors")).unwrap();
-    directory
+    small_checkpoint::directory(&golden, ends)
 }
 
 pub(super) struct Rig {

@@ -16,6 +16,85 @@ struct Time {
     minute: u64,
 }
 
+/// Hours are counted in order: the first, called the one, to the twenty-fourth.
+const ARABIC_HOURS: [&str; 24] = [
+    "الواحدة",
+    "الثانية",
+    "الثالثة",
+    "الرابعة",
+    "الخامسة",
+    "السادسة",
+    "السابعة",
+    "الثامنة",
+    "التاسعة",
+    "العاشرة",
+    "الحادية عشرة",
+    "الثانية عشرة",
+    "الثالثة عشرة",
+    "الرابعة عشرة",
+    "الخامسة عشرة",
+    "السادسة عشرة",
+    "السابعة عشرة",
+    "الثامنة عشرة",
+    "التاسعة عشرة",
+    "العشرون",
+    "الحادية والعشرون",
+    "الثانية والعشرون",
+    "الثالثة والعشرون",
+    "الرابعة والعشرون",
+];
+
+/// "The third and the half": quarters and halves have names, other minutes are counted.
+fn arabic_time(time: &Time) -> String {
+    let hour = match time.hour {
+        0 => "الثانية عشرة",
+        hour => ARABIC_HOURS[hour as usize - 1],
+    };
+    let minutes = match time.minute {
+        0 => return hour.to_owned(),
+        15 => "الربع".to_owned(),
+        30 => "النصف".to_owned(),
+        1 => "دقيقة".to_owned(),
+        2 => "دقيقتان".to_owned(),
+        3..=10 => format!("{} دقائق", arabic_feminine(time.minute)),
+        minute => format!("{} دقيقة", cardinal(Language::Ar, minute)),
+    };
+    format!("{hour} و{minutes}")
+}
+
+/// The day of a month is an ordinal, masculine and definite, up to the tenth; beyond it is counted
+/// as readers do.
+fn arabic_day(day: u64) -> String {
+    const DAYS: [&str; 10] = [
+        "الأول",
+        "الثاني",
+        "الثالث",
+        "الرابع",
+        "الخامس",
+        "السادس",
+        "السابع",
+        "الثامن",
+        "التاسع",
+        "العاشر",
+    ];
+    match DAYS.get(day as usize - 1) {
+        Some(nth) => format!("{nth} من"),
+        None => cardinal(Language::Ar, day),
+    }
+}
+
+/// Three to ten of something feminine, as minutes are.
+fn arabic_feminine(n: u64) -> String {
+    let words = cardinal(Language::Ar, n);
+    let bare = words.strip_suffix('ة').unwrap_or(&words).to_owned();
+    // Eight keeps its last letter in front of its noun.
+    if n == 8 {
+        "ثماني".to_owned()
+    } else {
+        bare
+    }
+}
+
 fn number(text: &str, lengths: std::ops::RangeInclusive<usize>) -> Option<u64> {
     let plain = text.chars().all(|c| c.is_ascii_digit());
     (plain && lengths.contains(&text.len())).then(|| text.parse().ok())?
@@ -120,6 +199,7 @@ impl Rules<'_> {
             ),
             Language::Fr | Language::It if date.day == 1 => format!("{} {month} {years}", nth()),
             Language::Es | Language::Pt => format!("{} de {month} de {years}", day()),
+            Language::Ar => format!("{} {month} {years}", arabic_day(date.day)),
             _ => format!("{} {month} {years}", day()),
         }
     }
@@ -227,8 +307,7 @@ impl Rules<'_> {
                     _ => format!("{} {name} e {}", hour(true), minutes()),
                 }
             }
-            Language::Ar if whole => cardinal(language, time.hour),
-            Language::Ar => format!("{} و{} دقيقة", cardinal(language, time.hour), minutes()),
+            Language::Ar => arabic_time(time),
             Language::Hi if whole => format!("{} बजे", cardinal(language, time.hour)),
             Language::Hi => {
                 format!("{} बजकर {} मिनट", cardinal(language, time.hour), minutes())
