@@ -2,10 +2,10 @@
 //!
 //! Invariant: it never awaits a send, so nothing downstream can make it deaf.
 mod beside;
+mod counted;
 
 use std::{sync::Arc, time::Duration};
 
-use metrics::{counter, histogram};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -23,20 +23,19 @@ use voiced_core::{
     record::Recorder,
     time::SessionTime,
     turn::{
-        Action, AsideEvent, CallEvent, Character, Command, CommandId, EndReason, ReplyOrder,
-        ReplyOutcome, ToolCall, ToolEffect, TurnEvent,
+        Action, CallEvent, Character, Command, CommandId, EndReason, ReplyOrder, ToolCall,
+        ToolEffect, TurnEvent,
     },
 };
 
-use self::beside::Beside;
+use self::{beside::Beside, counted::count};
 use crate::{
-    call::{MicReceiver, end_reason_text},
+    call::MicReceiver,
     calls::Calls,
     clock::CallClock,
     drain::Drain,
     lease::{EngineClient, Lease},
     listen::{Listen, ListenOrder, listen},
-    metrics::names,
     speak::{Speak, speak},
     think::{LINES, Think, think},
     tool_servers::ToolServers,
@@ -370,47 +369,6 @@ pub async fn run(mut session: Session) {
         session.handle(fact);
     }
     tracing::debug!(ignored = session.conversation.n_ignored(), record = %session.recorder, "call over");
-}
-
-/// Counts and logs what is worth it. No words of the caller or the agent.
-fn count(event: &CallEvent) {
-    match event {
-        CallEvent::TurnTimed(times) => {
-            if let Some(heard) = times.heard {
-                histogram!(names::VOICE_TO_VOICE).record(heard.as_secs_f64());
-            }
-            let ms = |d: Option<Duration>| d.map(|d| d.as_millis());
-            tracing::info!(
-                epoch = times.epoch.0,
-                final_ms = ms(times.final_words),
-                decided_ms = ms(times.decided),
-                first_text_ms = ms(times.first_text),
-                first_audio_ms = ms(times.first_audio),
-                heard_ms = ms(times.heard),
-                "turn"
-            );
-        }
-        CallEvent::ReplyEnded { outcome, .. }
-        | CallEvent::Aside {
-            event: AsideEvent::Ended { outcome, .. },
-            ..
-        } => {
-            let outcome = match outcome {
-                ReplyOutcome::Completed => "completed",
-                ReplyOutcome::CutShort => "cut_short",
-                ReplyOutcome::Interrupted => "interrupted",
-                ReplyOutcome::Cancelled => "cancelled",
-                ReplyOutcome::Failed(_) => "failed",
-            };
-            counter!(names::REPLIES, "outcome" => outcome).increment(1);
-        }
-        CallEvent::Ended { reason } => {
-            let reason = end_reason_text(*reason);
-            counter!(names::CALLS_ENDED, "reason" => reason).increment(1);
-            tracing::info!(reason, "call ended");
-        }
-        _ => (),
-    }
 }
 
 #[cfg(test)]

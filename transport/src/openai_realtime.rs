@@ -14,6 +14,7 @@ pub mod fields;
 mod hearing;
 mod items;
 mod open_call;
+mod outbox;
 mod outcome;
 mod recall;
 mod replies;
@@ -35,9 +36,10 @@ use voiced_core::{
 pub use self::captions::Caption;
 use self::{
     asked::Asked,
-    events::{Outbox, ServerEvent, WireError},
+    events::{ServerEvent, WireError},
     fields::Fields,
     items::Items,
+    outbox::Outbox,
     recall::Recall,
     replies::Ending,
     reply::Reply,

@@ -6,6 +6,7 @@
 //! disconnected.
 mod audio_in;
 pub mod beside;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,14 @@ use futures::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::sync::mpsc;
-use voiced_core::{
-    playout::PlayoutFrame,
-    turn::{CallEvent, Command, CommandId, EndReason},
-};
+use voiced_core::turn::{CallEvent, Command, CommandId, EndReason};
 use voiced_pipeline::call::{CallHandle, Speaker, end_reason_text};
 
 use self::audio_in::AudioIn;
+pub use self::wire::Wire;
 use crate::{
     edge::EdgeSettings,
-    openai_realtime::{Dialect, Received, events::WireError, session::NoiseReduction},
+    openai_realtime::events::WireError,
     pacer::{Clock, FarBuffer, Pacer},
 };
 
@@ -69,52 +68,6 @@ impl Default for WebSocketSettings {
             silent_at_most: Duration::from_secs(60),
             edge: EdgeSettings::default(),
         }
-    }
-}
-
-/// What is spoken over a socket: client events in, server events out. Pure.
-pub trait Wire: Send {
-    /// The client can be told things from now on.
-    fn opened(&mut self) -> Vec<String>;
-    /// Takes one client event.
-    fn received(&mut self, text: &str) -> Received;
-    /// Answers something that is not an event: a frame that is too long or not text.
-    fn misread(&mut self, error: &WireError) -> Vec<String>;
-    /// Takes what the call tells.
-    fn told(&mut self, event: CallEvent) -> Vec<String>;
-    /// Takes 20 ms that were pulled for the client now.
-    fn played(&mut self, frame: &PlayoutFrame) -> Vec<String> {
-        let _ = frame;
-        Vec::new()
-    }
-    /// What is done to the noise in the caller's sound at the beginning.
-    fn noise_reduction(&self) -> NoiseReduction {
-        NoiseReduction::Usual
-    }
-    /// Whether all was said, so that the connection can be closed.
-    fn is_done(&self) -> bool {
-        false
-    }
-}
-
-impl Wire for Dialect {
-    fn opened(&mut self) -> Vec<String> {
-        Dialect::opened(self)
-    }
-    fn received(&mut self, text: &str) -> Received {
-        Dialect::received(self, text)
-    }
-    fn misread(&mut self, error: &WireError) -> Vec<String> {
-        Dialect::misread(self, error)
-    }
-    fn told(&mut self, event: CallEvent) -> Vec<String> {
-        Dialect::told(self, event)
-    }
-    fn played(&mut self, frame: &PlayoutFrame) -> Vec<String> {
-        Dialect::played(self, frame)
-    }
-    fn noise_reduction(&self) -> NoiseReduction {
-        Dialect::noise_reduction(self)
     }
 }
 

@@ -340,23 +340,6 @@ impl Conversation {
         }
     }
 
-    fn on_audio_ready(&mut self, now: SessionTime, epoch: Epoch) {
-        let Some(reply) = self.current(epoch) else {
-            return self.ignore();
-        };
-        let since = now.since(reply.asked_at);
-        reply.times.first_audio.get_or_insert(since);
-        self.progressed(now);
-    }
-
-    fn on_voiced(&mut self, now: SessionTime, epoch: Epoch, samples: u64, text_end: usize) {
-        let Some(reply) = self.current(epoch) else {
-            return self.ignore();
-        };
-        reply.ledger.mark(samples, text_end);
-        self.progressed(now);
-    }
-
     fn progressed(&mut self, now: SessionTime) {
         self.reply_by = now + self.settings.policy.reply_within;
     }

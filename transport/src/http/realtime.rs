@@ -33,6 +33,8 @@ use crate::{
     params(
         ("model" = Option<String>, Query, description = "Any name"),
         ("persona" = Option<String>, Query, description = "Who answers"),
+        ("intent" = Option<String>, Query, description = "`transcription` only writes down"),
+        ("call_id" = Option<String>, Query, description = "Joins this WebRTC call instead"),
     ),
     responses(
         (status = 101, description = "The conversation begins"),
@@ -68,14 +70,14 @@ pub(crate) async fn open(
     take(&doors, request, dialect, upgrade).await
 }
 
-/// Have speech written down over a WebSocket, in Mistral's words
-#[utoipa::path(get, path = "/v1/audio/transcriptions/realtime", tag = "realtime",
+/// Have speech written down as it is said, in Mistral's words
+#[utoipa::path(get, path = "/v1/audio/transcriptions/realtime", tag = "audio",
     params(("model" = Option<String>, Query, description = "Any name")),
     responses(
         (status = 101, description = "The session begins"),
         (status = 503, description = "No line is free", body = super::ErrorBody),
     ))]
-pub(crate) async fn transcribe(
+pub(crate) async fn transcribe_live(
     State(doors): State<Arc<Doors>>,
     query: Result<QueryOf<Query>, QueryRejection>,
     address: Option<Extension<PeerAddress>>,

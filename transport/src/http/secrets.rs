@@ -99,9 +99,9 @@ fn too_many(doors: &Doors, error: &TooManySecrets) -> Refusal {
     }
 }
 
-/// Make a short-lived secret, in Mistral's words
+/// Make a short-lived secret for Mistral's realtime transcription
 #[utoipa::path(post, path = "/v1/client/sessions", tag = "realtime",
-    request_body(content = Object, description = "`purpose`, `model` and `ttl_seconds`"),
+    request_body(content = Object, description = "`purpose`: `realtime`; `model`; `ttl_seconds`"),
     responses(
         (status = 201, description = "The secret and when it expires", body = Object),
         (status = 403, description = "Asked with a secret", body = super::ErrorBody),

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use voiced_core::turn::{ItemId, ServerCallError, ToolCall};
 
 use super::{
-    events::{Outbox, ServerEvent},
+    events::ServerEvent,
     items::{self, Items},
+    outbox::Outbox,
     reply::Reply,
 };
 

@@ -7,9 +7,10 @@ use voiced_core::turn::{ItemId, ReplyOutcome};
 
 use super::{
     asked::Overrides,
-    events::{Outbox, Part, Place, ServerEvent},
+    events::{Part, Place, ServerEvent},
     items::{self, Items},
     open_call::OpenCall,
+    outbox::Outbox,
     session::{max_tokens_to_wire, modality},
     sound::{SoundOut, Take},
 };

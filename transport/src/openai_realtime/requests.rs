@@ -12,7 +12,6 @@ use super::{
     events::{ServerEvent, WireError},
     fields::Fields,
     items::{self, Given},
-    response_params::{AskedReply, read_response},
     sound::SoundIn,
 };
 
@@ -356,43 +355,6 @@ impl Dialect {
         }
         self.command(received, Kind::Cancel, event_id, Command::Cancel);
         Ok(())
-    }
-
-    fn create_response(
-        &mut self,
-        event: &Fields<'_>,
-        event_id: Option<&str>,
-        received: &mut Received,
-    ) -> Result<(), WireError> {
-        event.only(&["type", "event_id", "response"])?;
-        let asked = match event.object("response")? {
-            Some(response) => read_response(&self.session, &response)?,
-            None => AskedReply::of(&self.session),
-        };
-        if asked.options.aside && asked.options.spoken.unwrap_or(self.session.spoken) {
-            self.check_aside_sound()?;
-        }
-        let id = self.asked.note(Kind::Respond, event_id);
-        self.asked.note_reply(id, asked.overrides);
-        received
-            .commands
-            .push((id, Command::Respond(asked.options)));
-        Ok(())
-    }
-}
-
-impl Dialect {
-    /// Sound outside the conversation has nowhere to go where it is played here.
-    fn check_aside_sound(&self) -> Result<(), WireError> {
-        match self.carrier {
-            Carrier::WebSocket => Ok(()),
-            Carrier::WebRtc => Err(WireError::new(
-                "invalid_value",
-                "A response outside the conversation cannot be spoken over WebRTC; ask for \
-                 'text'.",
-                Some("response.output_modalities".into()),
-            )),
-        }
     }
 }
 

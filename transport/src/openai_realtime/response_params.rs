@@ -1,9 +1,10 @@
-//! The overrides of one `response.create`.
+//! `response.create` and its overrides.
 use serde_json::Value;
-use voiced_core::turn::ReplyOptions;
+use voiced_core::turn::{Command, ReplyOptions};
 
 use super::{
-    asked::Overrides,
+    Carrier, Dialect, Received,
+    asked::{Kind, Overrides},
     events::WireError,
     fields::Fields,
     items::read_input,
@@ -31,6 +32,43 @@ impl AskedReply {
                 voice: None,
                 max_tokens: session.max_output_tokens,
             },
+        }
+    }
+}
+
+impl Dialect {
+    pub(super) fn create_response(
+        &mut self,
+        event: &Fields<'_>,
+        event_id: Option<&str>,
+        received: &mut Received,
+    ) -> Result<(), WireError> {
+        event.only(&["type", "event_id", "response"])?;
+        let asked = match event.object("response")? {
+            Some(response) => read_response(&self.session, &response)?,
+            None => AskedReply::of(&self.session),
+        };
+        if asked.options.aside && asked.options.spoken.unwrap_or(self.session.spoken) {
+            self.check_aside_sound()?;
+        }
+        let id = self.asked.note(Kind::Respond, event_id);
+        self.asked.note_reply(id, asked.overrides);
+        received
+            .commands
+            .push((id, Command::Respond(asked.options)));
+        Ok(())
+    }
+
+    /// Sound outside the conversation has nowhere to go where it is played here.
+    fn check_aside_sound(&self) -> Result<(), WireError> {
+        match self.carrier {
+            Carrier::WebSocket => Ok(()),
+            Carrier::WebRtc => Err(WireError::new(
+                "invalid_value",
+                "A response outside the conversation cannot be spoken over WebRTC; ask for \
+                 'text'.",
+                Some("response.output_modalities".into()),
+            )),
         }
     }
 }

@@ -1,87 +1,30 @@
 //! The session object of the dialect: what a client may set, merged key by key, and what the
 //! daemon makes of it. An update that does not fit changes nothing.
+mod defaults;
 mod kept;
 mod tools;
 mod turn_detection;
-mod voices;
+mod updating;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use voiced_core::{
-    engine::{HearingOptions, ToolChoice},
+    engine::ToolChoice,
     turn::{Settings, ToolSpec, TurnPolicy},
 };
 
-pub use self::tools::{GivenTools, read_tool_choice, read_tools};
 use self::{
-    kept::{Kept, merge},
+    defaults::FOREIGN_VOICES,
+    kept::Kept,
     tools::{tool_choice_to_wire, tools_to_wire},
     turn_detection::TurnDetection,
-    voices::FOREIGN_VOICES,
+};
+pub use self::{
+    defaults::{NoiseReduction, SessionDefaults},
+    tools::{GivenTools, read_tool_choice, read_tools},
 };
 use super::{SessionKind, events::WireError, fields::Fields, items::Takes, sound::Format};
-
-/// What a session is before its client says anything.
-#[derive(Clone, Debug)]
-pub struct SessionDefaults {
-    /// Shown as the session's model.
-    pub model: String,
-    /// The voice's name.
-    pub voice: String,
-    /// Shown as the session's instructions; may be empty when they are nobody's business.
-    pub instructions: String,
-    /// How turns are taken.
-    pub policy: TurnPolicy,
-    /// Tempo of the voice, 1.0 is natural.
-    pub speed: f32,
-    /// The recogniser's name when transcripts are sent without being asked for; `None` is the
-    /// protocol's default, off.
-    pub transcription: Option<String>,
-    /// The voices there are. A client that asks for one of OpenAI's by name gets `voice`; any
-    /// other unknown name is refused. Empty: every name is passed on.
-    pub voices: Vec<String>,
-    /// Whether the model behind it takes pictures.
-    pub images: bool,
-    /// The languages the recogniser knows, as ISO 639-1 codes. Empty: every one is passed on.
-    pub languages: Vec<String>,
-    /// Hosts of tool servers that clients may name, `*.` in front for those below; `*` is every
-    /// one. Empty: none.
-    pub tool_hosts: Vec<String>,
-}
-
-impl Default for SessionDefaults {
-    fn default() -> Self {
-        Self {
-            model: "voiced".into(),
-            voice: "default".into(),
-            instructions: String::new(),
-            policy: TurnPolicy::default(),
-            speed: 1.0,
-            transcription: None,
-            voices: Vec::new(),
-            images: false,
-            languages: Vec::new(),
-            tool_hosts: Vec::new(),
-        }
-    }
-}
-
-/// What is done to the noise in the caller's sound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoiseReduction {
-    /// As the daemon is configured.
-    #[default]
-    Usual,
-    /// For a microphone near the mouth, gently.
-    Near,
-    /// For a microphone near the mouth.
-    NearStrong,
-    /// For a microphone in the room, gently.
-    Far,
-    /// For a microphone in the room.
-    FarStrong,
-}
 
 /// One session's settings.
 #[derive(Clone, Debug)]
@@ -228,192 +171,6 @@ impl Session {
     /// Shows another voice: that of the persona who goes on.
     pub fn set_voice(&mut self, voice: &str) {
         self.voice = json!(voice);
-    }
-
-    /// This session with the keys of `update` in their place, and the settings that differ.
-    pub fn updated(&self, update: &Fields<'_>) -> Result<(Session, Settings), WireError> {
-        if self.kind == SessionKind::Transcription {
-            return self.updated_transcription(update);
-        }
-        update.only(&[
-            "type",
-            "object",
-            "id",
-            "expires_at",
-            "model",
-            "output_modalities",
-            "instructions",
-            "tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "reasoning",
-            "max_output_tokens",
-            "audio",
-            "include",
-            "tracing",
-            "truncation",
-            "prompt",
-        ])?;
-        match update.required_string("type")? {
-            "realtime" => {}
-            other => return Err(update.unsupported("type", other, &["realtime"])),
-        }
-        // The model of a session is chosen at the door; many clients repeat theirs here.
-        update.string("model")?;
-        let mut next = self.clone();
-        let mut settings = Settings::default();
-        if let Some(spoken) = read_modality(update)? {
-            next.spoken = spoken;
-            settings.spoken = Some(spoken);
-        }
-        if let Some(instructions) = update.string("instructions")? {
-            next.instructions = instructions.to_owned();
-            settings.instructions = Some(instructions.to_owned());
-        }
-        if let Some(given) = read_tools(update, self.tool_hosts())? {
-            next.tools.clone_from(&given.functions);
-            next.servers = given.shown;
-            settings.client_tools = Some(given.functions);
-            settings.tool_servers = Some(given.servers);
-        }
-        if let Some(choice) = read_tool_choice(update)? {
-            next.tool_choice = choice.clone();
-            settings.tool_choice = Some(choice);
-        }
-        if let Some(tokens) = read_max_tokens(update)? {
-            next.max_output_tokens = tokens;
-            settings.max_tokens = Some(tokens);
-        }
-        if let Some(audio) = update.object("audio")? {
-            next.take_audio(&audio, &mut settings)?;
-        }
-        next.kept.take(update, &mut settings)?;
-        Ok((next, settings))
-    }
-
-    /// The same where speech is only written down.
-    fn updated_transcription(&self, update: &Fields<'_>) -> Result<(Session, Settings), WireError> {
-        update.only(&["type", "object", "id", "expires_at", "audio", "include"])?;
-        match update.required_string("type")? {
-            "transcription" => {}
-            other => return Err(update.unsupported("type", other, &["transcription"])),
-        }
-        let mut next = self.clone();
-        let mut settings = Settings::default();
-        if let Some(audio) = update.object("audio")? {
-            audio.only(&["input"])?;
-            if let Some(input) = audio.object("input")? {
-                next.take_input(&input, &mut settings)?;
-            }
-        }
-        next.kept.take(update, &mut settings)?;
-        settings.policy = Some(next.policy());
-        Ok((next, settings))
-    }
-
-    fn take_audio(&mut self, audio: &Fields<'_>, settings: &mut Settings) -> Result<(), WireError> {
-        audio.only(&["input", "output"])?;
-        if let Some(input) = audio.object("input")? {
-            self.take_input(&input, settings)?;
-        }
-        if let Some(output) = audio.object("output")? {
-            output.only(&["format", "voice", "speed"])?;
-            if let Some(format) = Format::read(&output)? {
-                self.output_format = format;
-            }
-            if let Some(speed) = output.number("speed", 0.25..=1.5)? {
-                self.speed = speed;
-                settings.speed = Some(speed as f32);
-            }
-            if let Some((shown, voice)) = self.read_voice(&output)? {
-                self.voice = shown;
-                settings.voice = Some(voice);
-            }
-        }
-        Ok(())
-    }
-
-    fn take_input(&mut self, input: &Fields<'_>, settings: &mut Settings) -> Result<(), WireError> {
-        input.only(&[
-            "format",
-            "noise_reduction",
-            "transcription",
-            "turn_detection",
-        ])?;
-        if let Some(format) = Format::read(input)? {
-            self.input_format = format;
-        }
-        if let Some(value) = input.raw("turn_detection") {
-            self.turn_detection = if value.is_null() {
-                None
-            } else {
-                input
-                    .object("turn_detection")?
-                    .map(|fields| TurnDetection::updated(self.turn_detection.as_ref(), &fields))
-                    .transpose()?
-            };
-            settings.policy = Some(self.policy());
-        }
-        if let Some(fields) = input.object("noise_reduction")? {
-            fields.only(&["type", "strength"])?;
-            fields.word("type", &["near_field", "far_field"])?;
-            fields.number("strength", 0.0..=1.0)?;
-        }
-        merge(&mut self.kept.noise_reduction, input.raw("noise_reduction"));
-        if let Some(fields) = input.object("transcription")? {
-            fields.only(&[
-                "model",
-                "language",
-                "languages",
-                "prompt",
-                "keywords",
-                "delay",
-            ])?;
-            for key in ["model", "language", "prompt"] {
-                fields.string(key)?;
-            }
-            fields.list("languages")?;
-            fields.list("keywords")?;
-            fields.word("delay", &["minimal", "low", "medium", "high", "xhigh"])?;
-        }
-        merge(&mut self.kept.transcription, input.raw("transcription"));
-        if input.raw("transcription").is_some() {
-            settings.hearing = Some(self.hearing(input)?);
-        }
-        Ok(())
-    }
-
-    /// How the recogniser is to hear, from the transcription settings as they are now.
-    fn hearing(&self, input: &Fields<'_>) -> Result<HearingOptions, WireError> {
-        let kept = &self.kept.transcription;
-        let named = kept["language"]
-            .as_str()
-            .or_else(|| kept["languages"][0].as_str());
-        // "en-US" is "en"; an empty one is none.
-        let language = named.map(|tag| {
-            let primary = tag.split(['-', '_']).next().unwrap_or_default();
-            primary.to_ascii_lowercase()
-        });
-        let language = language.filter(|language| !language.is_empty());
-        let known = &self.defaults.languages;
-        if let Some(language) = &language
-            && !known.is_empty()
-            && !known.contains(language)
-        {
-            let words: Vec<&str> = known.iter().map(String::as_str).collect();
-            return Err(input.unsupported("transcription.language", language, &words));
-        }
-        let delay = kept["delay"].as_str().map(|word| match word {
-            "minimal" => 160,
-            "low" => 320,
-            "medium" => 480,
-            "high" => 960,
-            _ => 2_400,
-        });
-        Ok(HearingOptions {
-            delay: delay.map(Duration::from_millis),
-            language,
-        })
     }
 
     /// The voice as the wire shows it, and the daemon's name for it.

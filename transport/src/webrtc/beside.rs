@@ -5,6 +5,8 @@
 //! is answered to it alone.
 use tokio::sync::mpsc;
 
+use super::peer::{End, Peer};
+
 /// How many of them one call has at most.
 pub(super) const MOST: usize = 4;
 /// Events that wait for one.
@@ -96,4 +98,37 @@ impl Company {
         self.0
             .retain(|(known, events)| *known != name || events.try_send(line.to_owned()).is_ok());
     }
+}
+
+impl Peer {
+    pub(super) async fn from_beside(&mut self, event: FromBeside) -> Option<End> {
+        match event {
+            FromBeside::Joined { name, events } => {
+                if !self.company.take_in(name, events) {
+                    return None;
+                }
+                let opened = self.dialect.opened();
+                if opened.is_empty() {
+                    let line = self.dialect.introduction();
+                    self.company.tell_one(name, &line);
+                    return None;
+                }
+                self.tell(opened).await
+            }
+            FromBeside::Asked { name, text } => {
+                let lines = self.take(&text).await;
+                let (errors, others): (Vec<String>, Vec<String>) =
+                    lines.into_iter().partition(|line| is_error(line));
+                for line in errors {
+                    self.company.tell_one(name, &line);
+                }
+                self.tell(others).await
+            }
+        }
+    }
+}
+
+/// Whether a line is an `error` event; the dialect writes the type first.
+fn is_error(line: &str) -> bool {
+    line.contains(r#""type":"error""#)
 }

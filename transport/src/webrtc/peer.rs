@@ -18,7 +18,7 @@ use super::{
     beside::{Company, FromBeside},
     ear::Ear,
     mouth::Mouth,
-    stack::{Arrival, LARGEST_MESSAGE, Stack},
+    stack::{Arrival, LARGEST_MESSAGE, Stack, poll_channel, poll_track},
 };
 use crate::{
     codec::CodecError,
@@ -57,9 +57,9 @@ pub(super) enum End {
 pub(super) struct Peer {
     stack: Stack,
     call: CallHandle,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     beside: mpsc::Receiver<FromBeside>,
-    company: Company,
+    pub(super) company: Company,
     ear: Ear,
     mouth: Mouth,
     edge: Edge,
@@ -328,7 +328,7 @@ impl Peer {
     }
 
     /// Takes one event, of the peer's or of somebody beside; what it is answered at once.
-    async fn take(&mut self, text: &str) -> Vec<String> {
+    pub(super) async fn take(&mut self, text: &str) -> Vec<String> {
         let received = self.dialect.received(text);
         if let Some(noise) = received.noise {
             self.edge = Edge::new(self.usual_edge.with_noise(noise));
@@ -340,33 +340,7 @@ impl Peer {
         received.replies
     }
 
-    async fn from_beside(&mut self, event: FromBeside) -> Option<End> {
-        match event {
-            FromBeside::Joined { name, events } => {
-                if !self.company.take_in(name, events) {
-                    return None;
-                }
-                let opened = self.dialect.opened();
-                if opened.is_empty() {
-                    let line = self.dialect.introduction();
-                    self.company.tell_one(name, &line);
-                    return None;
-                }
-                self.tell(opened).await
-            }
-            FromBeside::Asked { name, text } => {
-                let lines = self.take(&text).await;
-                let (errors, others): (Vec<String>, Vec<String>) =
-                    lines.into_iter().partition(|line| is_error(line));
-                for line in errors {
-                    self.company.tell_one(name, &line);
-                }
-                self.tell(others).await
-            }
-        }
-    }
-
-    async fn tell(&mut self, lines: Vec<String>) -> Option<End> {
+    pub(super) async fn tell(&mut self, lines: Vec<String>) -> Option<End> {
         for line in &lines {
             self.company.tell(line);
         }
@@ -411,24 +385,5 @@ impl Peer {
             }
             pacer.tick().await;
         }
-    }
-}
-
-/// Whether a line is an `error` event; the dialect writes the type first.
-fn is_error(line: &str) -> bool {
-    line.contains(r#""type":"error""#)
-}
-
-async fn poll_track(track: Option<&Arc<dyn TrackRemote>>) -> Option<TrackRemoteEvent> {
-    match track {
-        Some(track) => track.poll().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn poll_channel(channel: Option<&Arc<dyn DataChannel>>) -> Option<DataChannelEvent> {
-    match channel {
-        Some(channel) => channel.poll().await,
-        None => std::future::pending().await,
     }
 }

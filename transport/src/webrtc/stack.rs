@@ -18,10 +18,10 @@ use rtc::{
 };
 use tokio::sync::{mpsc, watch};
 use webrtc::{
-    data_channel::DataChannel,
+    data_channel::{DataChannel, DataChannelEvent},
     media_stream::{
         track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
-        track_remote::TrackRemote,
+        track_remote::{TrackRemote, TrackRemoteEvent},
     },
     peer_connection::{
         PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
@@ -245,4 +245,22 @@ fn voice_track(ssrc: u32) -> MediaStreamTrack {
         RtpCodecKind::Audio,
         vec![coding],
     )
+}
+
+/// The next of a track, if there is one.
+pub(super) async fn poll_track(track: Option<&Arc<dyn TrackRemote>>) -> Option<TrackRemoteEvent> {
+    match track {
+        Some(track) => track.poll().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next of a channel, if there is one.
+pub(super) async fn poll_channel(
+    channel: Option<&Arc<dyn DataChannel>>,
+) -> Option<DataChannelEvent> {
+    match channel {
+        Some(channel) => channel.poll().await,
+        None => std::future::pending().await,
+    }
 }

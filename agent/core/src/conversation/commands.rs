@@ -196,7 +196,9 @@ impl Conversation {
 
     fn on_respond(&mut self, now: SessionTime, options: ReplyOptions) -> Result<(), Refusal> {
         // What cannot be asked is refused now, not when its turn comes.
-        self.prompt(&options, 0)?;
+        if options.input.is_some() {
+            self.prompt(&options, 0)?;
+        }
         if let Some(reply) = &self.reply {
             // An answer to the client's tool may come while the agent is still saying that it
             // will use it: the next reply follows at once.

@@ -143,6 +143,29 @@ impl Conversation {
         }
     }
 
+    pub(super) fn on_audio_ready(&mut self, now: SessionTime, epoch: Epoch) {
+        let Some(reply) = self.current(epoch) else {
+            return self.ignore();
+        };
+        let since = now.since(reply.asked_at);
+        reply.times.first_audio.get_or_insert(since);
+        self.progressed(now);
+    }
+
+    pub(super) fn on_voiced(
+        &mut self,
+        now: SessionTime,
+        epoch: Epoch,
+        samples: u64,
+        text_end: usize,
+    ) {
+        let Some(reply) = self.current(epoch) else {
+            return self.ignore();
+        };
+        reply.ledger.mark(samples, text_end);
+        self.progressed(now);
+    }
+
     pub(super) fn on_played(&mut self, now: SessionTime, epoch: Epoch, samples: u64, last: bool) {
         let Some(reply) = self.current(epoch) else {
             return;
