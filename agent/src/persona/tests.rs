@@ -33,7 +33,7 @@ item = "x"
         "p.toml:2: `look_up_order` needs an [[order]]",
         "p.toml:2: `transfer` needs a [[transfer]] target",
         "p.toml:2: there is no tool `fly`; there are: current_time, current_date, calculate, \
-             look_up_order, transfer, hang_up",
+             look_up_order, transfer, hand_off, hang_up",
         "p.toml:3: there is no key `greetings`, is `greeting` meant?",
         "p.toml:5: `order.status` is missing",
         "p.toml:6: `order.number` must be a text, not integer",
