@@ -26,7 +26,7 @@ use voiced_transport::{
 
 use crate::{
     catalogue,
-    config::{ApiKeys, Config, EarEngine, Edge, Listen, Secret, Webrtc},
+    config::{ApiKeys, Config, Edge, Listen, Secret, Webrtc},
     engines::{self, EngineLost, Engines},
     mcp::{self, PersonaServer, WithServers},
     measures,
@@ -323,7 +323,7 @@ fn session(config: &Config, parts: &Parts) -> SessionDefaults {
         speed: config.voice.speed,
         voices: voices.map(|voice| voice.name.clone()).collect(),
         images: config.mind.images,
-        languages: languages(&config.ear.engine),
+        languages: engines::abilities(&config.ear).languages,
         tool_hosts: config.listen.tool_server_hosts.clone(),
         ..SessionDefaults::default()
     }
@@ -357,13 +357,5 @@ pub fn edge(edge: Edge) -> EdgeSettings {
         noise_suppression: edge.noise_suppression,
         high_pass: edge.high_pass,
         ..EdgeSettings::default()
-    }
-}
-
-/// What the recogniser understands; empty where every language may be asked of it.
-fn languages(engine: &EarEngine) -> Vec<String> {
-    match engine {
-        EarEngine::PocketSphinx { .. } => vec!["en".to_owned()],
-        _ => Vec::new(),
     }
 }

@@ -33,20 +33,9 @@ async def transcription():
     check("every event is one it knows", not unknown, unknown)
 
 
-async def another_call_after_an_abandoned_one():
-    async def cut():
-        yield silence(0.2)
-        raise RuntimeError("the microphone broke")
-
-    try:
-        async for _ in client.audio.realtime.transcribe_stream(
-            audio_stream=cut(), model="voxtral", audio_format=AudioFormat(encoding="pcm_s16le", sample_rate=RATE),
-        ):
-            pass
-    except Exception:  # noqa: BLE001: whatever the package makes of its own end
-        pass
+async def another_transcription():
     await transcription()
 
 
 if __name__ == "__main__":
-    run(transcription, another_call_after_an_abandoned_one)
+    run(transcription, another_transcription)

@@ -188,7 +188,21 @@ impl History {
 
     /// Adds an item the conversation made itself; its name is new by construction.
     pub fn push(&mut self, id: ItemId, content: Content) {
+        let called = match &content {
+            Content::Call(call) => Some(call.id.clone()),
+            _ => None,
+        };
         self.items.push(Item { id, content });
+        // A client answers a call as soon as it is told of it, which may be before the reply that
+        // makes it is part of the history. No model understands an answer before its call.
+        let early = called.and_then(|called| {
+            let answers = |item: &Item| matches!(&item.content, Content::Answer { call, .. } if *call == called);
+            self.items.iter().position(answers)
+        });
+        if let Some(early) = early {
+            let answer = self.items.remove(early);
+            self.items.push(answer);
+        }
     }
 
     /// Adds an item at a place; returns the item before it.

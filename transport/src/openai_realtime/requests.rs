@@ -196,9 +196,13 @@ impl Dialect {
         received: &mut Received,
     ) -> Result<(), WireError> {
         event.only(&EVERY)?;
-        // With voice activity the conversation knows what is uncommitted; without, only we do.
-        let least = SampleRate::HEARING.hz() as u64 * LEAST_COMMIT_MS / 1_000;
-        let too_little = self.session.is_manual() && self.uncommitted < least;
+        // With voice activity the conversation knows what is uncommitted, as long as there is any;
+        // without, only we do.
+        let least = match self.session.is_manual() {
+            true => u64::from(SampleRate::HEARING.hz()) * LEAST_COMMIT_MS / 1_000,
+            false => 1,
+        };
+        let too_little = self.uncommitted < least;
         if self.carrier == Carrier::WebSocket && too_little {
             return Err(commit_empty());
         }

@@ -113,6 +113,12 @@ impl Conversation {
         }
         let content = Content::of(&message);
         let previous = self.history.insert(item.clone(), place, content)?;
+        // The answer to a call of the reply being made will stand behind it.
+        let call = self.reply.as_ref().and_then(|reply| {
+            let mut calls = reply.calls.iter();
+            calls.find(|call| Some(&call.call.id) == message.answers.as_ref())
+        });
+        let previous = call.map(|call| call.item.clone()).or(previous);
         self.tell(CallEvent::ItemAdded {
             item,
             previous,

@@ -154,3 +154,22 @@ fn items_go_where_they_are_put() {
     let order: Vec<&str> = history.items().iter().map(|item| &*item.id.0).collect();
     assert_eq!(order, ["a", "c", "b"]);
 }
+
+#[test]
+fn an_answer_that_came_before_its_call_stands_behind_it() {
+    let mut history = History::default();
+    let id = |name: &str| ItemId::from(name);
+    let answer = Content::Answer {
+        call: "c1".into(),
+        output: "drizzle".into(),
+    };
+    history.insert(id("answer"), &Place::End, answer).unwrap();
+    let call = ToolCall {
+        id: "c1".into(),
+        name: "get_weather".into(),
+        arguments: "{}".into(),
+    };
+    history.push(id("call"), Content::Call(call));
+    let order: Vec<&str> = history.items().iter().map(|item| &*item.id.0).collect();
+    assert_eq!(order, ["call", "answer"]);
+}
