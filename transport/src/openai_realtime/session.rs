@@ -5,6 +5,7 @@ mod kept;
 mod tools;
 mod turn_detection;
 mod updating;
+mod voices;
 
 use std::sync::Arc;
 
@@ -14,15 +15,15 @@ use voiced_core::{
     turn::{Settings, ToolSpec, TurnPolicy},
 };
 
-use self::{
-    defaults::FOREIGN_VOICES,
-    kept::Kept,
-    tools::{tool_choice_to_wire, tools_to_wire},
-    turn_detection::TurnDetection,
-};
 pub use self::{
     defaults::{NoiseReduction, SessionDefaults},
     tools::{GivenTools, read_tool_choice, read_tools},
+};
+use self::{
+    kept::Kept,
+    tools::{tool_choice_to_wire, tools_to_wire},
+    turn_detection::TurnDetection,
+    voices::FOREIGN_VOICES,
 };
 use super::{SessionKind, events::WireError, fields::Fields, items::Takes, sound::Format};
 

@@ -1,8 +1,5 @@
 //! What a session is before its client says anything.
-use serde_json::Value;
 use voiced_core::turn::TurnPolicy;
-
-use crate::openai_realtime::{events::WireError, fields::Fields};
 
 /// What a session is before its client says anything.
 #[derive(Clone, Debug)]
@@ -49,32 +46,6 @@ impl Default for SessionDefaults {
     }
 }
 
-impl SessionDefaults {
-    /// The voice as the wire shows it, and the daemon's name for it.
-    pub fn voice_of(&self, output: &Fields<'_>) -> Result<Option<(Value, String)>, WireError> {
-        let Some(shown) = output.value("voice") else {
-            return Ok(None);
-        };
-        let asked = match shown {
-            Value::Object(_) => match output.object("voice")? {
-                Some(fields) => fields.required_string("id")?,
-                None => return Ok(None),
-            },
-            _ => output.string("voice")?.unwrap_or_default(),
-        };
-        let voices = &self.voices;
-        let voice = if voices.is_empty() || voices.iter().any(|voice| voice == asked) {
-            asked.to_owned()
-        } else if FOREIGN_VOICES.contains(&asked) {
-            self.voice.clone()
-        } else {
-            let names: Vec<&str> = voices.iter().map(String::as_str).collect();
-            return Err(output.unsupported("voice", asked, &names));
-        };
-        Ok(Some((shown.clone(), voice)))
-    }
-}
-
 /// What is done to the noise in the caller's sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoiseReduction {
@@ -90,9 +61,3 @@ pub enum NoiseReduction {
     /// For a microphone in the room.
     FarStrong,
 }
-
-/// Names that clients of the original service ask for without choosing.
-pub(super) const FOREIGN_VOICES: [&str; 13] = [
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse",
-    "marin", "cedar",
-];
