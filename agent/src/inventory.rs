@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use voiced_asr::{
     remote::{RemoteEar, RemoteSettings},
-    voxtral::Checkpoint,
+    voxtral::Checkpoint as Hearing,
 };
 use voiced_llm::openai::{OpenAi, OpenAiSettings};
 
@@ -61,7 +61,10 @@ async fn ears(config: &Config) -> Vec<Entry> {
             missing.display()
         )),
     };
-    let mut states = vec![("pocketsphinx", sphinx), ("voxtral", voxtral(config))];
+    let mut states = vec![
+        ("pocketsphinx", sphinx),
+        ("voxtral", hearing_voxtral(config)),
+    ];
     for name in ["vllm", "mistral", "openai"] {
         let state = match engine {
             EarEngine::Remote(settings) if name == chosen => hearing_server(settings).await,
@@ -82,7 +85,7 @@ async fn ears(config: &Config) -> Vec<Entry> {
     states.into_iter().map(entry).collect()
 }
 
-fn voxtral(config: &Config) -> Result<String, String> {
+fn hearing_voxtral(config: &Config) -> Result<String, String> {
     let (folder, rows) = match &config.ear.engine {
         EarEngine::Voxtral(ear) => (ear.folder.clone(), Some((ear, config.ear.rows))),
         _ => {
@@ -99,7 +102,7 @@ fn voxtral(config: &Config) -> Result<String, String> {
             let format = formats.decoder;
             format!("{format} weights, {rows} rows, {gigabytes:.2} GB")
         }),
-        None => Checkpoint::open(&folder)
+        None => Hearing::open(&folder)
             .map(|_| "13 languages".to_owned())
             .map_err(|error| error.to_string()),
     };

@@ -17,6 +17,7 @@ mod fetch;
 mod hub;
 mod known;
 mod manifest;
+mod part;
 mod quantize;
 mod verify;
 

@@ -1,5 +1,5 @@
-//! Recordings: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser hears,
-//! or the voices speak, out. What cannot be read is an error in words, never a panic.
+//! Recordings: any WAV, FLAC, MP3, Ogg or M4A in, mono samples at the rate the recogniser hears, or
+//! the voices speak, out. What cannot be read is an error in words, never a panic.
 use std::{io, path::Path};
 
 use voiced_core::audio::SampleRate;

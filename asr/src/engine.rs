@@ -23,6 +23,7 @@ use crate::{
 
 mod beginnings;
 mod choice;
+mod filter;
 mod options;
 mod plan;
 mod session;

@@ -18,6 +18,7 @@ use super::{
     check::{Environment, not_set, secret},
     findings::Findings,
     raw::{self, RawConfig},
+    voice::data_folder,
 };
 
 /// The recogniser.
@@ -132,10 +133,7 @@ pub(super) fn models(
     findings: &mut Findings,
 ) -> Models {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let data = set("XDG_DATA_HOME").map(PathBuf::from);
-    let data = data.filter(|folder| folder.is_absolute());
-    let home = || Some(PathBuf::from(set("HOME")?).join(".local/share"));
-    let default = || data.or_else(home).unwrap_or_default().join("voiced/models");
+    let default = || data_folder(environment).join("models");
     let mirror = raw.mirror.as_ref().or_else(|| set("HF_ENDPOINT"));
     let hub = mirror.map_or("https://huggingface.co", String::as_str);
     if !hub.starts_with("https://") && !hub.starts_with("http://") {

@@ -3,8 +3,6 @@
 //! Guarantees: a token goes to the hub and nowhere it redirects to; a file that is given out has
 //! the size and the checksum the hub told.
 use std::{
-    fs::{File, OpenOptions},
-    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,11 +10,7 @@ use std::{
 use reqwest::{Client, Response, StatusCode, header::RANGE};
 use serde::Deserialize;
 
-use super::{
-    checksum::{Checksum, Sum, add},
-    known::Model,
-    manifest::Entry,
-};
+use super::{checksum::Checksum, known::Model, manifest::Entry, part::Part};
 use crate::config::Models;
 
 /// How often a file is asked for in a row without a byte of progress.
@@ -383,79 +377,4 @@ fn cause(error: &reqwest::Error) -> String {
 fn is_plain(path: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     !path.contains('\\') && path.split('/').all(plain)
-}
-
-/// A file on its way: named `…​.partial` until it is whole, locked against others.
-struct Part {
-    path: PathBuf,
-    file: File,
-    entry: Entry,
-    len: u64,
-    sum: Sum,
-}
-
-impl Part {
-    fn open(to: &Path, entry: &Entry) -> Result<Part, HubError> {
-        let path = to.with_added_extension("partial");
-        let disk = |source| HubError::Disk {
-            path: path.clone(),
-            source,
-        };
-        if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(disk)?;
-        }
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(disk)?;
-        if file.try_lock().is_err() {
-            return Err(HubError::Busy { path });
-        }
-        let mut sum = Sum::new(&entry.checksum, entry.size);
-        let len = add(&mut file, &mut sum).map_err(disk)?;
-        let mut part = Part {
-            path,
-            file,
-            entry: entry.clone(),
-            len,
-            sum,
-        };
-        if part.len > entry.size {
-            part.empty()?;
-        }
-        Ok(part)
-    }
-
-    fn disk(&self) -> impl Fn(std::io::Error) -> HubError + use<> {
-        let path = self.path.clone();
-        move |source| HubError::Disk {
-            path: path.clone(),
-            source,
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), HubError> {
-        self.file.write_all(bytes).map_err(self.disk())?;
-        self.sum.update(bytes);
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn empty(&mut self) -> Result<(), HubError> {
-        self.file.set_len(0).map_err(self.disk())?;
-        self.file.seek(SeekFrom::Start(0)).map_err(self.disk())?;
-        self.sum = Sum::new(&self.entry.checksum, self.entry.size);
-        self.len = 0;
-        Ok(())
-    }
-
-    /// Whether the bytes are the right ones. The sum starts anew.
-    fn fits(&mut self) -> bool {
-        let fresh = Sum::new(&self.entry.checksum, self.entry.size);
-        self.len == self.entry.size && std::mem::replace(&mut self.sum, fresh).fits()
-    }
-
-    fn finish(self, to: &Path) -> Result<(), HubError> {
-        self.file.sync_all().map_err(self.disk())?;
-        std::fs::rename(&self.path, to).map_err(self.disk())
-    }
 }

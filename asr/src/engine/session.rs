@@ -3,7 +3,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use voiced_core::{audio::SampleRate, engine::Hearing};
 
-use super::{Options, TOGETHER, positions};
+use super::{Options, TOGETHER, filter::Filter, positions};
 use crate::{
     voxtral::{LEFT_PAD, Row, SAMPLES, Voxtral},
     words::{Word, WordStream, joined},
@@ -22,8 +22,6 @@ const PAUSE: u64 = 10;
 const RUT: u64 = 50;
 /// Two rescues are at least this far apart: music would otherwise be started anew all the time.
 const RESCUE_EVERY: u64 = 20 * 16_000;
-/// A word the fork said may come this much later from the row, which hears other things after it.
-const LATER: Duration = Duration::from_millis(400);
 
 /// Why a row starts anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,44 +325,6 @@ impl Session {
     }
 }
 
-/// Keeps words from being passed on twice.
-#[derive(Clone, Debug, Default)]
-struct Filter {
-    /// Words that ended until then were said or forgotten.
-    until: Duration,
-    /// What a fork said and the row is about to say.
-    expected: VecDeque<String>,
-}
-
-impl Filter {
-    /// Whether this is the next of the words a fork said, perhaps a little later than the fork
-    /// thought.
-    fn is_expected(&self, text: &str, end: Duration) -> bool {
-        let next = self
-            .expected
-            .front()
-            .is_some_and(|next| next.starts_with(text));
-        next && end <= self.until + LATER
-    }
-
-    fn would_pass(&self, text: &str, end: Duration) -> bool {
-        end > self.until && !self.is_expected(text, end)
-    }
-
-    /// Whether a word is new.
-    fn passes(&mut self, text: &str, end: Duration) -> bool {
-        if self.is_expected(text, end) && self.expected.front().is_some_and(|n| n == text) {
-            self.expected.pop_front();
-            return false;
-        }
-        if end <= self.until {
-            return false;
-        }
-        self.expected.clear();
-        true
-    }
-}
-
 /// A fork hearing silence.
 pub(super) struct Flush {
     /// The row it answers for.
@@ -403,49 +363,4 @@ impl Flush {
 
 fn row_is_past(listener: &Listener, positions: u64) -> bool {
     listener.row.decoded() >= positions
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    #[test]
-    fn what_a_fork_said_is_not_said_again() {
-        let mut filter = Filter {
-            until: ms(1000),
-            expected: [" so", " far"].map(str::to_owned).into(),
-        };
-        assert!(!filter.would_pass(" s", ms(900)));
-        assert!(!filter.passes(" so", ms(880)));
-        // The row hears a little more before it writes the last one.
-        assert!(!filter.would_pass(" fa", ms(1080)));
-        assert!(!filter.passes(" far", ms(1080)));
-        assert!(filter.would_pass(" and", ms(1100)));
-        assert!(filter.passes(" and", ms(1100)));
-        assert!(filter.passes(" so", ms(1200)));
-    }
-
-    #[test]
-    fn what_the_row_hears_otherwise_is_new_only_after_the_final() {
-        let mut filter = Filter {
-            until: ms(1000),
-            expected: [" wor"].map(str::to_owned).into(),
-        };
-        assert!(!filter.passes(" what", ms(900)));
-        assert!(filter.passes(" world", ms(1240)));
-        assert!(filter.expected.is_empty());
-    }
-
-    #[test]
-    fn the_same_word_much_later_is_new() {
-        let mut filter = Filter {
-            until: ms(1000),
-            expected: [" yes"].map(str::to_owned).into(),
-        };
-        assert!(filter.passes(" yes", ms(3000)));
-    }
 }
