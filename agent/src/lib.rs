@@ -8,7 +8,8 @@
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
 //! - `talk`: a call with this machine's own microphone;
-//! - [`reader`], [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
+//! - [`reader`], [`recording`], [`transcribe`], [`speak`]: recordings into words, words into
+//!   recordings;
 //! - [`studio`]: both of them for requests over HTTP;
 //! - [`voices`]: whose voices there are, added and tried;
 //! - [`models`]: files of models fetched, looked through and quantised;

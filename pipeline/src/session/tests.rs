@@ -10,7 +10,9 @@ use voiced_core::{
     audio::{AudioFrame, SampleRate},
     engine::{ReplyEnd, SpeechProbability},
     playout::FRAME,
-    turn::{ServerCallError, Settings, ToolRuns, ToolServer, ToolSpec, TurnMode, TurnPolicy},
+    turn::{
+        ReplyOutcome, ServerCallError, Settings, ToolRuns, ToolServer, ToolSpec, TurnMode, TurnPolicy,
+    },
 };
 
 use super::*;
