@@ -11,7 +11,8 @@ use voiced_core::{
     engine::{ReplyEnd, SpeechProbability},
     playout::FRAME,
     turn::{
-        ReplyOutcome, ServerCallError, Settings, ToolRuns, ToolServer, ToolSpec, TurnMode, TurnPolicy,
+        ReplyOutcome, ServerCallError, Settings, ToolRuns, ToolServer, ToolSpec, TurnMode,
+        TurnPolicy,
     },
 };
 
