@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 use voiced_core::{
     audio::SampleRate,
+    engine::HearingOptions,
     turn::{CallEvent, Command, CommandId, EndReason, Settings, TurnMode, TurnPolicy},
 };
 
@@ -178,10 +179,13 @@ impl Vllm {
                 Some(model) if !model.is_empty() => {
                     self.is_ready = true;
                     if let Some(language) = event["language"].as_str() {
-                        let mut settings = Settings::default();
-                        let mut hearing = voiced_core::engine::HearingOptions::default();
-                        hearing.language = Some(language.chars().take(16).collect());
-                        settings.hearing = Some(hearing);
+                        let settings = Settings {
+                            hearing: Some(HearingOptions {
+                                language: Some(language.chars().take(16).collect()),
+                                ..HearingOptions::default()
+                            }),
+                            ..Settings::default()
+                        };
                         self.command(received, Command::Configure(settings));
                     }
                     Ok(())

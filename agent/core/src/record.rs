@@ -16,6 +16,10 @@ pub struct Recorder {
     entries: VecDeque<(SessionTime, Entry)>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a call keeps a fixed number of them"
+)]
 #[derive(Clone, Debug)]
 enum Entry {
     Fact(TurnEvent),

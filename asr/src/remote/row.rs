@@ -165,10 +165,10 @@ impl Lease {
         let Some(socket) = self.link.socket() else {
             return Ok(());
         };
-        if self.sending.is_none() {
-            if let Some(begin) = dialect.begin() {
-                socket.send(begin.to_string()).await?;
-            }
+        if self.sending.is_none()
+            && let Some(begin) = dialect.begin()
+        {
+            socket.send(begin.to_string()).await?;
         }
         let sending = self.sending.get_or_insert_with(|| Sending {
             resampler: Resampler::new(SampleRate::HEARING, dialect.rate()),

@@ -96,7 +96,7 @@ impl OpenCall {
     pub fn written(&mut self, response_id: &str, out: &mut Outbox, arguments: &str) {
         // What was streamed and does not agree with the whole stands: deltas are not taken back.
         let rest = arguments.strip_prefix(self.sent.as_str());
-        self.write(response_id, out, &rest.unwrap_or_default().to_owned());
+        self.write(response_id, out, rest.unwrap_or_default());
         self.arguments_done(response_id, out);
         if self.server.is_some() {
             out.send(ServerEvent::McpCallInProgress {

@@ -101,7 +101,7 @@ impl Company {
 }
 
 impl Peer {
-    pub(super) async fn from_beside(&mut self, event: FromBeside) -> Option<End> {
+    pub(super) async fn take_beside(&mut self, event: FromBeside) -> Option<End> {
         match event {
             FromBeside::Joined { name, events } => {
                 if !self.company.take_in(name, events) {

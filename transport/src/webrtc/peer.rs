@@ -181,7 +181,7 @@ impl Peer {
                     None
                 }
                 Woken::Message(event) => self.message(event).await,
-                Woken::Beside(event) => self.from_beside(event).await,
+                Woken::Beside(event) => self.take_beside(event).await,
                 Woken::HungUp => Some(End::HungUp),
             };
             if let Some(end) = end {

@@ -234,10 +234,9 @@ impl Conversation {
             self.history.push(item, answer);
         }
         let is_quiet = matches!(self.phase, Phase::Listening { .. });
-        if self.reply.is_none() && self.commit.is_none() && is_quiet {
-            if !self.start_approved(now) {
-                self.start_reply(now, now, ReplyOptions::default());
-            }
+        let may_start = self.reply.is_none() && self.commit.is_none() && is_quiet;
+        if may_start && !self.start_approved(now) {
+            self.start_reply(now, now, ReplyOptions::default());
         }
         Ok(())
     }

@@ -9,6 +9,10 @@ use crate::engine::{Effort, ToolChoice};
 pub struct CommandId(pub u64);
 
 /// What the caller's side may ask for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "commands are few; 64 of them wait at most"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Typed words: a user message and a reply to it, over whatever is being said.

@@ -238,7 +238,7 @@ impl Server {
                 );
                 assert!(self.opened && self.begun, "sound before its time");
                 let bytes = BASE64.decode(event["audio"].as_str().unwrap()).unwrap();
-                assert!(bytes.len() % 2 == 0 && bytes.len() <= 262_144);
+                assert!(bytes.len().is_multiple_of(2) && bytes.len() <= 262_144);
                 if self.bytes == 0 {
                     self.delta("heard ").await;
                 }
