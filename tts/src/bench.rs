@@ -93,7 +93,7 @@ const WHOLE: usize = 4;
 pub enum BenchError {
     /// The checkpoint cannot be used, or there is no memory for its weights.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(Box<LoadError>),
     /// The weights would not fit.
     #[error("weights of {needed} bytes do not fit: {free} are free")]
     TooLarge {
@@ -108,6 +108,12 @@ pub enum BenchError {
     /// A computation failed.
     #[error(transparent)]
     Compute(#[from] candle_core::Error),
+}
+
+impl From<LoadError> for BenchError {
+    fn from(error: LoadError) -> BenchError {
+        BenchError::Load(Box::new(error))
+    }
 }
 
 impl Bench {
