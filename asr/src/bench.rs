@@ -85,7 +85,7 @@ const DELAY: usize = 6;
 pub enum BenchError {
     /// The checkpoint cannot be used, or there is no memory for its weights.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(Box<LoadError>),
     /// The weights would not fit.
     #[error("weights of {needed} bytes do not fit: {free} are free")]
     TooLarge {
@@ -100,6 +100,12 @@ pub enum BenchError {
     /// A computation failed.
     #[error(transparent)]
     Compute(#[from] candle_core::Error),
+}
+
+impl From<LoadError> for BenchError {
+    fn from(error: LoadError) -> BenchError {
+        BenchError::Load(Box::new(error))
+    }
 }
 
 impl Bench {

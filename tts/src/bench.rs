@@ -111,7 +111,7 @@ pub enum BenchError {
 }
 
 impl From<LoadError> for BenchError {
-    fn from(error: LoadError) -> Self {
+    fn from(error: LoadError) -> BenchError {
         BenchError::Load(Box::new(error))
     }
 }
