@@ -130,7 +130,7 @@ fn what_does_not_fit_is_refused_with_the_numbers() {
         said.contains("7 rows of Voxtral Realtime do not fit"),
         "{said}"
     );
-    assert!(said.contains("of 0.00 GB available"), "{said}");
+    assert!(said.contains("of 1.00 MB available"), "{said}");
     let less = [
         ("ear.voxtral.memory_gb", "0.01"),
         ("ear.voxtral.context_s", "10"),
