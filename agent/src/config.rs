@@ -12,14 +12,17 @@ use std::{
 
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
+use voiced_telephone::TelephoneSettings;
 
 pub mod check;
+mod dial_plan;
 pub mod findings;
 pub mod keys;
 pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
+mod telephone;
 
 use crate::{persona::Persona, tools::Zone};
 
@@ -49,6 +52,8 @@ pub struct Config {
     pub edge: Edge,
     /// This machine's own sound.
     pub local: Local,
+    /// The telephone; `None` is closed.
+    pub telephone: Option<TelephoneSettings>,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.
@@ -303,6 +308,9 @@ pub struct Loaded {
 pub fn load(sources: &Sources, needs: Needs) -> Result<Loaded, ConfigError> {
     let (raw, mut findings) = layers::merge(sources);
     let config = check::checked(&raw, &sources.environment, needs, &mut findings);
+    if let Some(telephone) = &config.telephone {
+        dial_plan::check_personas(&telephone.plan, &config.personas, &mut findings);
+    }
     let origins = findings.origins.clone();
     // Without findings every part could be made; the default stands in only beside a finding.
     findings.into_result(Loaded {

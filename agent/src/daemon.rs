@@ -13,6 +13,7 @@ use voiced_pipeline::{
     calls::{self, Calls, CallsSettings},
     drain::Drain,
 };
+use voiced_telephone::Telephone;
 use voiced_transport::{
     codec::opus_encoder::OpusSettings,
     edge::EdgeSettings,
@@ -110,6 +111,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen.address))?;
     let address = listener.local_addr()?;
+    let telephone = match &config.telephone {
+        Some(settings) => Some(Telephone::open(settings.clone()).await?),
+        None => None,
+    };
     let parts = build(&config).await?;
     let peers = match &config.webrtc {
         Some(webrtc) => Some(open_peers(webrtc, address, config.edge)?),
@@ -133,6 +138,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         sockets,
         drain.clone(),
     ));
+    if let Some(telephone) = telephone {
+        for (transport, address) in telephone.addresses() {
+            tracing::info!(%address, transport = transport.name(), "the telephone is open");
+            terminal::say(&format!(
+                "calls are taken at sip:{address} ({})",
+                transport.name()
+            ));
+        }
+        let served = telephone.serve(parts.calls.clone(), drain.clone());
+        server.spawn(async move { served.await.map_err(std::io::Error::other) });
+    }
     // Ends with this function.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(measures::keep(metrics));
@@ -146,7 +162,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     // The listener ends by itself once the last call is over; connections that do not end with it
     // have had their time.
-    let _ = tokio::time::timeout(GOODBYE, server.join_next()).await;
+    let all_over = async { while server.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GOODBYE, all_over).await;
     match end {
         End::Signal => Ok(()),
         End::Lost(lost) => Err(lost.into()),

@@ -23,6 +23,7 @@ use crate::config::{
     findings::Findings,
     missing_of_pocketsphinx, people,
     raw::{self, RawConfig},
+    telephone,
 };
 
 type Environment = BTreeMap<String, String>;
@@ -56,6 +57,7 @@ pub(super) fn checked(
                 high_pass: raw.local.high_pass,
             },
         },
+        telephone: telephone::checked(raw, environment, needs, findings),
         personas: people::checked(raw, needs, findings),
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),
@@ -152,11 +154,11 @@ fn api_keys(
     ApiKeys::OneOf(keys)
 }
 
-fn not_set(variable: &str) -> String {
+pub(super) fn not_set(variable: &str) -> String {
     format!("the environment variable {variable} is not set or empty: put the key in it")
 }
 
-fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
+pub(super) fn secret(variable: &str, environment: &Environment) -> Option<Secret> {
     let text = environment.get(variable)?.trim();
     (!text.is_empty()).then(|| Secret::new(text))
 }

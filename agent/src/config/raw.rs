@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::{Key, Kind, Section, section};
 
+mod telephone;
+
+pub use telephone::{
+    Telephone, TelephoneMedia, TelephoneOutbound, TelephoneRegistration, TelephoneTls,
+};
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +30,8 @@ pub struct RawConfig {
     pub edge: Edge,
     /// The section `local`.
     pub local: Local,
+    /// The section `telephone`.
+    pub telephone: Telephone,
     /// The section `personas`.
     pub personas: Personas,
     /// The section `log`.
@@ -333,6 +341,11 @@ pub const SECTIONS: &[Section] = &[
     TurnsActivity::SECTION,
     Edge::SECTION,
     Local::SECTION,
+    Telephone::SECTION,
+    TelephoneMedia::SECTION,
+    TelephoneTls::SECTION,
+    TelephoneOutbound::SECTION,
+    TelephoneRegistration::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,

@@ -1,0 +1,554 @@
+//! One call: its legs, their media, and the conversation behind them. A task per call, which ends
+//! with it.
+mod conversation;
+mod side;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+use voiced_core::{
+    audio::{AudioFrame, SampleRate},
+    turn::Command,
+};
+use voiced_pipeline::{
+    call::{CallHandle, CallRefused, CallRequest, MicSender, Speaker},
+    calls::Calls,
+    drain::Drain,
+    metrics::names,
+};
+use voiced_transport::pacer::{Clock, Pacer};
+
+use self::{conversation::Talk, side::Side};
+use crate::{
+    exchange::Order,
+    keypad::Keypad,
+    plan::Route,
+    ports::Ports,
+    random_name,
+    record::{CallRecord, LineQuality, Way, ms},
+    settings::{NotDialled, TelephoneSettings},
+    sip::{
+        LegId,
+        agent::{Invitation, Invite, LegEnd, Told},
+        message::Headers,
+        transactions::{Flow, Transport},
+        uri::{Scheme, Uri},
+    },
+};
+
+/// Label of this carrier in logs and metrics.
+pub const CARRIER: &str = "sip";
+/// Beats that are still sent after the agent's last word: the far end's jitter buffer holds it.
+const AFTERGLOW: u32 = 10;
+/// How often a call of ours may be sent elsewhere.
+const MOST_HOPS: usize = 3;
+/// After the agent has hung up, so long is waited for the far end to agree.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What every call needs.
+#[derive(Clone)]
+pub(crate) struct LineParts {
+    pub settings: Arc<TelephoneSettings>,
+    pub ports: Arc<Ports>,
+    pub calls: Calls,
+    pub orders: mpsc::Sender<Order>,
+    pub drain: Drain,
+}
+
+/// A call somebody wants made.
+pub(crate) struct Dialled {
+    pub target: Uri,
+    pub persona: Option<String>,
+    pub told: oneshot::Sender<Result<String, NotDialled>>,
+}
+
+/// A call that comes in: rings, is taken or refused, and carried to its end.
+pub(crate) async fn answer(
+    parts: LineParts,
+    leg: LegId,
+    invitation: Invitation,
+    route: Route,
+    facts: mpsc::Sender<Told>,
+    told: mpsc::Receiver<Told>,
+) {
+    let name = random_name();
+    let opened = Side::answer(&parts, leg, &invitation);
+    let (side, sdp) = match opened {
+        Ok(opened) => opened,
+        Err(status) => {
+            tracing::info!(name, status, "a call was refused");
+            return parts.order(Order::Reject(leg, status)).await;
+        }
+    };
+    parts.order(Order::Ring(leg)).await;
+    let call = match parts.begin(&name, route.persona.clone()).await {
+        Ok(call) => call,
+        Err(refused) => {
+            let status = match refused {
+                CallRefused::Draining | CallRefused::EngineUnavailable(_) => 503,
+                CallRefused::Full | CallRefused::TooManyFromAddress => 486,
+                CallRefused::NoSuchPersona(_) => 404,
+            };
+            tracing::info!(name, status, "a call was refused");
+            return parts.order(Order::Reject(leg, status)).await;
+        }
+    };
+    parts.order(Order::Accept(leg, sdp)).await;
+    let record = CallRecord {
+        way: Way::Inbound,
+        from: invitation.from.uri.to_string(),
+        to: invitation.to.to_string(),
+        ..blank(&name, route.persona)
+    };
+    Line::new(parts, side, call, record, facts).run(told).await;
+}
+
+/// A call we make.
+pub(crate) async fn dial(
+    parts: LineParts,
+    dialled: Dialled,
+    facts: mpsc::Sender<Told>,
+    mut told: mpsc::Receiver<Told>,
+) {
+    let name = random_name();
+    let answer = match begin_dial(&parts, &name, &dialled, &facts, &mut told).await {
+        Ok((side, call)) => {
+            let record = CallRecord {
+                way: Way::Outbound,
+                from: parts
+                    .from()
+                    .map(|from| from.to_string())
+                    .unwrap_or_default(),
+                to: dialled.target.to_string(),
+                ..blank(&name, dialled.persona.clone())
+            };
+            // Whoever asked may have left; the call stands all the same.
+            let _ = dialled.told.send(Ok(name));
+            let mut line = Line::new(parts, side, call, record, facts);
+            line.speaks = true;
+            return line.run(told).await;
+        }
+        Err(why) => why,
+    };
+    tracing::info!(name, reason = %answer, "a call could not be made");
+    let _ = dialled.told.send(Err(answer));
+}
+
+async fn begin_dial(
+    parts: &LineParts,
+    name: &str,
+    dialled: &Dialled,
+    facts: &mpsc::Sender<Told>,
+    told: &mut mpsc::Receiver<Told>,
+) -> Result<(Side, CallHandle), NotDialled> {
+    if parts.drain.is_draining() {
+        return Err(NotDialled::Closed);
+    }
+    // The conversation first: nobody is called whom nobody could talk to. It says nothing before
+    // somebody listens.
+    let call =
+        parts
+            .begin(name, dialled.persona.clone())
+            .await
+            .map_err(|refused| match refused {
+                CallRefused::Draining => NotDialled::Closed,
+                _ => NotDialled::Full,
+            })?;
+    let mut targets = vec![dialled.target.clone()];
+    for _ in 0..MOST_HOPS {
+        let Some(target) = targets.pop() else { break };
+        let mut side = parts.invite(&target, Headers::default(), facts).await?;
+        let ringing = ring(&mut side, told);
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(parts.settings.ring_for, ringing) => {
+                ended.unwrap_or(Err(Refusal::No(NotDialled::Refused(408))))
+            }
+            () = parts.drain.ending() => Err(Refusal::No(NotDialled::Closed)),
+        };
+        match ended {
+            Ok(()) => return Ok((side, call)),
+            Err(Refusal::Elsewhere(next)) => {
+                // Who sends us elsewhere is believed no more than anybody else.
+                targets = next.into_iter().filter(|target| parts.settings.dial.allows(target)).take(1).collect();
+            }
+            Err(Refusal::No(why)) => {
+                parts.order(Order::HangUp(side.leg)).await;
+                return Err(why);
+            }
+        }
+    }
+    Err(NotDialled::Refused(302))
+}
+
+/// Why a call of ours was not taken.
+enum Refusal {
+    Elsewhere(Vec<Uri>),
+    No(NotDialled),
+}
+
+/// Waits until a call of ours is taken.
+async fn ring(side: &mut Side, told: &mut mpsc::Receiver<Told>) -> Result<(), Refusal> {
+    let mut elsewhere = None;
+    while let Some(fact) = told.recv().await {
+        match fact {
+            Told::Answered { sdp, .. } => {
+                let agreed = side.answered(sdp.as_deref());
+                return agreed.map_err(|status| Refusal::No(NotDialled::Refused(status)));
+            }
+            Told::Redirected { targets, .. } => elsewhere = Some(targets),
+            Told::Ended { end, .. } => {
+                return Err(match (elsewhere, end) {
+                    (Some(targets), _) => Refusal::Elsewhere(targets),
+                    (None, LegEnd::Refused(status)) => Refusal::No(NotDialled::Refused(status)),
+                    (None, _) => Refusal::No(NotDialled::Refused(487)),
+                });
+            }
+            _ => {}
+        }
+    }
+    Err(Refusal::No(NotDialled::Closed))
+}
+
+fn blank(name: &str, persona: Option<String>) -> CallRecord {
+    CallRecord {
+        name: name.to_owned(),
+        way: Way::Inbound,
+        door: CARRIER.to_owned(),
+        from: String::new(),
+        to: String::new(),
+        persona,
+        began: voiced_transport::keys::unix_now(),
+        lasted_ms: 0,
+        codec: None,
+        encrypted: false,
+        entries: Vec::new(),
+        quality: LineQuality::default(),
+        ended: String::new(),
+    }
+}
+
+impl LineParts {
+    pub async fn order(&self, order: Order) {
+        // The exchange outlives its calls; when it is gone, so is everybody.
+        let _ = self.orders.send(order).await;
+    }
+
+    async fn begin(&self, name: &str, persona: Option<String>) -> Result<CallHandle, CallRefused> {
+        let request = CallRequest {
+            carrier: CARRIER,
+            // A trunk brings everybody's calls from one address.
+            address: None,
+            persona,
+            greet: true,
+            name: name.to_owned(),
+            ..CallRequest::default()
+        };
+        self.calls.begin(request).await
+    }
+
+    fn from(&self) -> Option<&Uri> {
+        self.settings
+            .outbound
+            .as_ref()
+            .map(|outbound| &outbound.from)
+    }
+
+    /// Calls a target that policy allows.
+    async fn invite(
+        &self,
+        target: &Uri,
+        headers: Headers,
+        facts: &mpsc::Sender<Told>,
+    ) -> Result<Side, NotDialled> {
+        let outbound = self.settings.outbound.as_ref();
+        let no_way = || NotDialled::NoWay(target.to_string());
+        // A number alone is called at the trunk; an address where it points, unless there is a
+        // trunk that everything goes through.
+        let (target, hop) = match (target.scheme, outbound) {
+            (Scheme::Tel, None) => return Err(no_way()),
+            (Scheme::Tel, Some(outbound)) => {
+                let trunk = &outbound.trunk;
+                let target = Uri {
+                    user: target.number(),
+                    headers: None,
+                    ..trunk.clone()
+                };
+                (target, trunk.clone())
+            }
+            (_, Some(outbound)) if outbound.trunk.host == target.host => {
+                (target.clone(), outbound.trunk.clone())
+            }
+            _ => (target.clone(), target.clone()),
+        };
+        let flow = flow_to(&self.settings, &hop).await;
+        let flow = flow.ok_or_else(|| NotDialled::NoAddress(hop.host.clone()))?;
+        let (mut side, offer) =
+            Side::offer(self, flow.remote.ip()).map_err(|_| NotDialled::Full)?;
+        let from = match self.from() {
+            Some(from) => from.clone(),
+            None => Uri::of_socket(Some("voiced"), side.address()),
+        };
+        let account = outbound.and_then(|outbound| outbound.account.clone());
+        let (tell, leg) = oneshot::channel();
+        let mut bare = target;
+        bare.headers = None;
+        let invite = Invite {
+            target: bare,
+            flow,
+            from,
+            offer,
+            account,
+            headers,
+        };
+        self.order(Order::Invite(Box::new(invite), facts.clone(), tell))
+            .await;
+        side.leg = leg.await.map_err(|_| NotDialled::Closed)?;
+        Ok(side)
+    }
+}
+
+/// Where requests to an address are sent.
+pub(crate) async fn flow_to(settings: &TelephoneSettings, uri: &Uri) -> Option<Flow> {
+    let transport = match uri
+        .params
+        .get("transport")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        Some("tcp") => Transport::Tcp,
+        Some("tls") => Transport::Tls,
+        _ if uri.scheme == Scheme::Sips => Transport::Tls,
+        _ if settings.udp.is_none() => Transport::Tcp,
+        _ => Transport::Udp,
+    };
+    let port = uri.port_or_default();
+    let remote = match uri.ip() {
+        Some(ip) => SocketAddr::new(ip, port),
+        None => tokio::net::lookup_host((uri.host.as_str(), port))
+            .await
+            .ok()?
+            .next()?,
+    };
+    Some(Flow { transport, remote })
+}
+
+/// A call that stands.
+struct Line {
+    parts: LineParts,
+    side: Side,
+    /// The leg that will take over.
+    coming: Option<Side>,
+    mic: Option<MicSender>,
+    speaker: Speaker,
+    talk: Talk,
+    keypad: Keypad,
+    clock: Clock,
+    /// The far end hears us.
+    speaks: bool,
+    /// Beats until we hang up.
+    leaving: Option<u32>,
+    /// The far end was asked to call somebody else.
+    referring: bool,
+    /// Where facts about legs of this call go.
+    facts: mpsc::Sender<Told>,
+}
+
+/// Whether the call goes on.
+#[derive(PartialEq, Eq)]
+enum Flowing {
+    On,
+    Over,
+}
+
+impl Line {
+    fn new(
+        parts: LineParts,
+        side: Side,
+        call: CallHandle,
+        record: CallRecord,
+        facts: mpsc::Sender<Told>,
+    ) -> Line {
+        let CallHandle {
+            mic,
+            speaker,
+            commands,
+            events,
+        } = call;
+        let clock = Clock::start();
+        Line {
+            keypad: Keypad::new(parts.settings.keypad),
+            talk: Talk::new(record, commands, events),
+            mic: Some(mic),
+            parts,
+            side,
+            coming: None,
+            speaker,
+            clock,
+            speaks: false,
+            leaving: None,
+            referring: false,
+            facts,
+        }
+    }
+
+    async fn run(mut self, mut told: mpsc::Receiver<Told>) {
+        tracing::info!(name = self.talk.record.name, way = ?self.talk.record.way, "a call was taken");
+        let mut pacer = Pacer::new(self.clock, CARRIER);
+        let mut buffer = vec![0; 2_048];
+        let mut incoming = vec![0; 2_048];
+        loop {
+            let flowing = tokio::select! {
+                biased;
+                fact = told.recv() => self.learn(fact).await,
+                tick = pacer.tick() => {
+                    if let (1.., Some(media)) = (tick.skipped, &mut self.side.media) {
+                        media.skip(tick.skipped);
+                    }
+                    self.beat().await
+                }
+                event = self.talk.event() => self.hear(event).await,
+                came = self.side.wire.media.recv_from(&mut buffer) => {
+                    self.came(came, &mut buffer);
+                    Flowing::On
+                }
+                came = self.side.wire.reports.recv_from(&mut incoming) => {
+                    if let (Ok((count, from)), Some(media)) = (came, &mut self.side.media) {
+                        media.reported(from, &incoming[..count]);
+                    }
+                    Flowing::On
+                }
+            };
+            if flowing == Flowing::Over {
+                break;
+            }
+        }
+        self.close(told).await;
+    }
+
+    fn came(&mut self, came: std::io::Result<(usize, SocketAddr)>, buffer: &mut [u8]) {
+        let now = self.clock.elapsed();
+        let (Ok((count, from)), Some(media)) = (came, &mut self.side.media) else {
+            return;
+        };
+        media.received(now, from, &buffer[..count]);
+        for _ in 0..16 {
+            let Ok((count, from)) = self.side.wire.media.try_recv_from(buffer) else {
+                break;
+            };
+            media.received(now, from, &buffer[..count]);
+        }
+    }
+
+    async fn beat(&mut self) -> Flowing {
+        let now = self.clock.elapsed();
+        if let Some(left) = &mut self.leaving {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                return Flowing::Over;
+            }
+        }
+        let Some(media) = &mut self.side.media else {
+            return Flowing::On;
+        };
+        let may_speak = self.speaks && media.agreed().sends;
+        let frame = if may_speak { self.speaker.pull() } else { None };
+        let beaten = media.beat(now, frame.as_ref());
+        if let Some((to, packet)) = beaten.packet {
+            // What cannot be sent now is lost like any other packet.
+            let _ = self.side.wire.media.try_send_to(&packet, to);
+        }
+        if let Some((to, report)) = beaten.report {
+            let _ = self.side.wire.reports.try_send_to(&report, to);
+        }
+        if let Some(mic) = &self.mic
+            && mic.push(AudioFrame::new(SampleRate::HEARING, &beaten.heard[..]))
+        {
+            metrics::counter!(names::MIC_DROPPED).increment(1);
+        }
+        while let Some(key) = self.side.media.as_mut().and_then(|media| media.pressed()) {
+            self.press(key).await;
+        }
+        if let Some(number) = self.keypad.poll(now) {
+            self.typed(number).await;
+        }
+        self.is_lost(now)
+    }
+
+    /// Whether nothing has been heard for too long.
+    fn is_lost(&mut self, now: Duration) -> Flowing {
+        let lost_after = self.parts.settings.lost_after;
+        let Some(media) = self
+            .side
+            .media
+            .as_ref()
+            .filter(|media| media.agreed().receives)
+        else {
+            self.side.silent_since = Some(now);
+            return Flowing::On;
+        };
+        let heard_at = media
+            .heard_at()
+            .max(self.side.silent_since)
+            .unwrap_or(Duration::ZERO);
+        if lost_after.is_zero() || now.saturating_sub(heard_at) < lost_after {
+            return Flowing::On;
+        }
+        self.talk.ended("media_lost");
+        Flowing::Over
+    }
+
+    /// A key was pressed: the agent falls silent at once, whatever the number will be.
+    async fn press(&mut self, key: char) {
+        self.talk.command(Command::Cancel).await;
+        if let Some(number) = self.keypad.press(self.clock.elapsed(), key) {
+            self.typed(number).await;
+        }
+    }
+
+    async fn typed(&mut self, keys: String) {
+        self.talk.typed(ms(self.clock.elapsed()), &keys).await;
+    }
+
+    /// Hangs up what is still there, waits until it is, and writes the record.
+    async fn close(mut self, mut told: mpsc::Receiver<Told>) {
+        // The conversation is over first.
+        self.mic = None;
+        if let Some(coming) = self.coming.take() {
+            self.parts.order(Order::HangUp(coming.leg)).await;
+        }
+        let leg = self.side.leg;
+        if !self.side.is_over {
+            self.parts.order(Order::HangUp(leg)).await;
+            let agreed = async {
+                while let Some(fact) = told.recv().await {
+                    if matches!(fact, Told::Ended { leg: ended, .. } if ended == leg) {
+                        break;
+                    }
+                }
+            };
+            // A far end that does not answer is given up by the user agent.
+            let _ = tokio::time::timeout(GOODBYE, agreed).await;
+        }
+        let mut record = self.talk.record;
+        record.lasted_ms = ms(self.clock.elapsed());
+        if let Some(media) = &self.side.media {
+            self.side.describe(media, &mut record);
+        }
+        tracing::info!(
+            name = record.name,
+            ended = record.ended,
+            lasted_ms = record.lasted_ms,
+            codec = record.codec,
+            packets = record.quality.packets,
+            lost = record.quality.lost,
+            jitter_ms = record.quality.jitter_ms,
+            mos = record.quality.mos,
+            "a call ended"
+        );
+        if let Some(records) = &self.parts.settings.records
+            && records.try_send(record).is_err()
+        {
+            tracing::warn!("a record of a call was lost: they are not written fast enough");
+        }
+    }
+}
