@@ -11,7 +11,7 @@ use anyhow::Context;
 use voiced_core::audio::SampleRate;
 
 use crate::{
-    bench, cli,
+    bench, call, cli,
     cli::{Command, SoundFormat},
     config::{self, Config, ConfigError, LogFormat, Needs, Sources, print},
     daemon,
@@ -38,6 +38,12 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
             block_on(daemon::serve(config))?;
         }
         Command::Talk(talk) => run_talk(&talk)?,
+        Command::Call(options) => {
+            let open = vec![("voiced call", "telephone.enabled", "true".to_owned())];
+            let config = load(&options.config.sources(open), Needs::ALL)?;
+            start_quiet_log(&config);
+            block_on(call::run(config, &options))?;
+        }
         Command::Transcribe(transcribe) => run_transcribe(&transcribe)?,
         Command::Speak(speak) => run_speak(&speak)?,
         Command::Check(check) => run_check(&check)?,

@@ -22,7 +22,7 @@ pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
-mod telephone;
+pub mod telephone;
 
 use crate::{persona::Persona, tools::Zone};
 
@@ -54,6 +54,8 @@ pub struct Config {
     pub local: Local,
     /// The telephone; `None` is closed.
     pub telephone: Option<TelephoneSettings>,
+    /// Who may bring calls over media streams; `None`: nobody.
+    pub streams: Option<telephone::Streams>,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.

@@ -13,7 +13,7 @@ use voiced_pipeline::{
     calls::{self, Calls, CallsSettings},
     drain::Drain,
 };
-use voiced_telephone::Telephone;
+use voiced_telephone::{StreamDoor, StreamSettings, Telephone};
 use voiced_transport::{
     codec::opus_encoder::OpusSettings,
     edge::EdgeSettings,
@@ -123,7 +123,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let drain = parts.drain.clone();
     let doors = doors(&config, &parts, address, peers.clone(), metrics.clone());
     let sockets = doors.sockets.clone();
-    let router = http::router(Arc::new(doors));
+    let mut router = http::router(Arc::new(doors));
+    if let Some(streams) = &config.streams {
+        router = router.merge(StreamDoor::router(StreamSettings {
+            calls: parts.calls.clone(),
+            public_url: streams.public_url.clone(),
+            twilio_token: streams
+                .twilio_token
+                .as_ref()
+                .map(|token| token.reveal().to_owned()),
+            token: streams
+                .token
+                .as_ref()
+                .map(|token| token.reveal().to_owned()),
+            keypad: streams.keypad,
+            records: None,
+        }));
+    }
     let limits = ServeLimits {
         connections: config.listen.max_connections,
         half_open: config.listen.max_half_open,

@@ -7,13 +7,14 @@
 //! - [`persona`]: who answers; [`tools`]: what they may do;
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
-//! - `talk`: a call with this machine's own microphone;
+//! - `talk`: a call with this machine's own microphone; [`call`]: a call to a telephone;
 //! - [`recording`], [`transcribe`], [`speak`]: recordings into words, words into recordings;
 //! - [`inventory`]: what is available here; [`bench`]: what it reaches, measured;
 //! - [`terminal`]: writing to standard output and error.
 //!
 //! Invariant: nothing here decides anything about a conversation.
 pub mod bench;
+pub mod call;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;

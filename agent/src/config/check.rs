@@ -58,6 +58,7 @@ pub(super) fn checked(
             },
         },
         telephone: telephone::checked(raw, environment, needs, findings),
+        streams: telephone::streams(&raw.telephone, environment, needs, findings),
         personas: people::checked(raw, needs, findings),
         log: log(&raw.log, findings),
         drain_deadline: Duration::from_secs(raw.drain.deadline_s.into()),

@@ -7,7 +7,8 @@ use crate::config::keys::{Key, Kind, Section, section};
 mod telephone;
 
 pub use telephone::{
-    Telephone, TelephoneMedia, TelephoneOutbound, TelephoneRegistration, TelephoneTls,
+    Telephone, TelephoneMedia, TelephoneOutbound, TelephoneRegistration, TelephoneStreams,
+    TelephoneTls,
 };
 
 /// The whole file.
@@ -346,6 +347,7 @@ pub const SECTIONS: &[Section] = &[
     TelephoneTls::SECTION,
     TelephoneOutbound::SECTION,
     TelephoneRegistration::SECTION,
+    TelephoneStreams::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,

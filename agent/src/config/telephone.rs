@@ -23,12 +23,25 @@ use voiced_telephone::{
 use voiced_transport::edge::EdgeSettings;
 
 use crate::config::{
-    Needs,
+    Needs, Secret,
     check::{not_set, secret},
     dial_plan,
     findings::Findings,
     raw,
 };
+
+/// Who may bring calls over media streams.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    /// Under which address the daemon is reached.
+    pub public_url: Option<String>,
+    /// Signs what Twilio asks.
+    pub twilio_token: Option<Secret>,
+    /// The secret part of the address of other carriers.
+    pub token: Option<Secret>,
+    /// How keys are gathered.
+    pub keypad: KeypadSettings,
+}
 
 type Environment = BTreeMap<String, String>;
 
@@ -121,13 +134,59 @@ pub(super) fn checked(
         ring_for: Duration::from_secs(telephone.ring_for_s.into()),
         lost_after: Duration::from_secs(telephone.lost_after_s.into()),
         session_expires: Duration::from_secs(telephone.session_expires_s.into()),
-        keypad: KeypadSettings {
-            terminator: telephone.terminator.chars().next().unwrap_or('#'),
-            pause: Duration::from_millis(telephone.key_pause_ms.into()),
-            ..KeypadSettings::default()
-        },
+        keypad: keypad(telephone),
         records: None,
     })
+}
+
+/// Who may bring calls over media streams; `None`: nobody.
+pub(super) fn streams(
+    raw: &raw::Telephone,
+    environment: &Environment,
+    needs: Needs,
+    findings: &mut Findings,
+) -> Option<Streams> {
+    let streams = &raw.streams;
+    if !streams.enabled || !needs.listener {
+        return None;
+    }
+    let mut token = |key: &str, variable: &Option<String>| {
+        let variable = variable.as_ref()?;
+        let token = secret(variable, environment);
+        if token.is_none() {
+            findings.note_at(key, not_set(variable));
+        }
+        token
+    };
+    let twilio_token = token(
+        "telephone.streams.twilio_token_env",
+        &streams.twilio_token_env,
+    );
+    let own = token("telephone.streams.token_env", &streams.token_env);
+    if streams.twilio_token_env.is_none() && streams.token_env.is_none() {
+        let message = "nobody could prove who they are: set telephone.streams.twilio_token_env or \
+                       telephone.streams.token_env";
+        findings.note_at("telephone.streams.enabled", message);
+    }
+    let is_url = |url: &String| url.starts_with("https://") && url.len() > 8;
+    if streams.twilio_token_env.is_some() && !streams.public_url.as_ref().is_some_and(is_url) {
+        let message = "Twilio signs the address it asks: write it as https://voice.example.com";
+        findings.note_at("telephone.streams.public_url", message);
+    }
+    Some(Streams {
+        public_url: streams.public_url.clone(),
+        twilio_token,
+        token: own,
+        keypad: keypad(raw),
+    })
+}
+
+fn keypad(raw: &raw::Telephone) -> KeypadSettings {
+    KeypadSettings {
+        terminator: raw.terminator.chars().next().unwrap_or('#'),
+        pause: Duration::from_millis(raw.key_pause_ms.into()),
+        ..KeypadSettings::default()
+    }
 }
 
 fn socket(key: &str, text: &str, findings: &mut Findings) -> SocketAddr {

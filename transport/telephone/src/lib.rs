@@ -6,7 +6,8 @@
 //!   20 ms beat and back;
 //! - [`policy`]: who may call and whom we may call; [`plan`]: who answers; [`keypad`]: keys into
 //!   numbers; [`record`]: what is kept of a call;
-//! - [`ports`], [`connections`]: sockets; `line`: one call; [`exchange`]: all of them;
+//! - `talk`: the conversation's side of a call; `streams`: calls that carriers bring over WebSocket;
+//! - [`ports`], [`connections`]: sockets; `line`: one call over SIP; [`exchange`]: all of them;
 //!   [`settings`]: what it is told.
 //!
 //! Invariants: [`sip`], [`sdp`], [`rtp`] and [`sound`] read no clock and touch no socket; nobody is
@@ -24,9 +25,12 @@ pub mod sdp;
 pub mod settings;
 pub mod sip;
 pub mod sound;
+mod streams;
+mod talk;
 
 pub use exchange::{Desk, Telephone};
 pub use settings::{NotDialled, Outbound, Registrar, TelephoneError, TelephoneSettings};
+pub use streams::{StreamDoor, StreamSettings};
 
 use ring::rand::{SecureRandom, SystemRandom};
 

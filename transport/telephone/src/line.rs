@@ -18,14 +18,14 @@ use voiced_pipeline::{
 };
 use voiced_transport::pacer::{Clock, Pacer};
 
-use self::{conversation::Talk, side::Side};
+use self::side::Side;
 use crate::{
     exchange::Order,
     keypad::Keypad,
     plan::Route,
     ports::Ports,
     random_name,
-    record::{CallRecord, LineQuality, Way, ms},
+    record::{CallRecord, Way, ms},
     settings::{NotDialled, TelephoneSettings},
     sip::{
         LegId,
@@ -34,6 +34,7 @@ use crate::{
         transactions::{Flow, Transport},
         uri::{Scheme, Uri},
     },
+    talk::{Talk, blank, file},
 };
 
 /// Label of this carrier in logs and metrics.
@@ -95,10 +96,9 @@ pub(crate) async fn answer(
     };
     parts.order(Order::Accept(leg, sdp)).await;
     let record = CallRecord {
-        way: Way::Inbound,
         from: invitation.from.uri.to_string(),
         to: invitation.to.to_string(),
-        ..blank(&name, route.persona)
+        ..blank(&name, CARRIER, Way::Inbound, route.persona)
     };
     Line::new(parts, side, call, record, facts).run(told).await;
 }
@@ -114,13 +114,12 @@ pub(crate) async fn dial(
     let answer = match begin_dial(&parts, &name, &dialled, &facts, &mut told).await {
         Ok((side, call)) => {
             let record = CallRecord {
-                way: Way::Outbound,
                 from: parts
                     .from()
                     .map(|from| from.to_string())
                     .unwrap_or_default(),
                 to: dialled.target.to_string(),
-                ..blank(&name, dialled.persona.clone())
+                ..blank(&name, CARRIER, Way::Outbound, dialled.persona.clone())
             };
             // Whoever asked may have left; the call stands all the same.
             let _ = dialled.told.send(Ok(name));
@@ -169,7 +168,11 @@ async fn begin_dial(
             Ok(()) => return Ok((side, call)),
             Err(Refusal::Elsewhere(next)) => {
                 // Who sends us elsewhere is believed no more than anybody else.
-                targets = next.into_iter().filter(|target| parts.settings.dial.allows(target)).take(1).collect();
+                targets = next
+                    .into_iter()
+                    .filter(|target| parts.settings.dial.allows(target))
+                    .take(1)
+                    .collect();
             }
             Err(Refusal::No(why)) => {
                 parts.order(Order::HangUp(side.leg)).await;
@@ -207,24 +210,6 @@ async fn ring(side: &mut Side, told: &mut mpsc::Receiver<Told>) -> Result<(), Re
         }
     }
     Err(Refusal::No(NotDialled::Closed))
-}
-
-fn blank(name: &str, persona: Option<String>) -> CallRecord {
-    CallRecord {
-        name: name.to_owned(),
-        way: Way::Inbound,
-        door: CARRIER.to_owned(),
-        from: String::new(),
-        to: String::new(),
-        persona,
-        began: voiced_transport::keys::unix_now(),
-        lasted_ms: 0,
-        codec: None,
-        encrypted: false,
-        entries: Vec::new(),
-        quality: LineQuality::default(),
-        ended: String::new(),
-    }
 }
 
 impl LineParts {
@@ -534,21 +519,6 @@ impl Line {
         if let Some(media) = &self.side.media {
             self.side.describe(media, &mut record);
         }
-        tracing::info!(
-            name = record.name,
-            ended = record.ended,
-            lasted_ms = record.lasted_ms,
-            codec = record.codec,
-            packets = record.quality.packets,
-            lost = record.quality.lost,
-            jitter_ms = record.quality.jitter_ms,
-            mos = record.quality.mos,
-            "a call ended"
-        );
-        if let Some(records) = &self.parts.settings.records
-            && records.try_send(record).is_err()
-        {
-            tracing::warn!("a record of a call was lost: they are not written fast enough");
-        }
+        file(record, self.parts.settings.records.as_ref());
     }
 }

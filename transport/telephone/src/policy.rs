@@ -102,6 +102,7 @@ const BURST: f64 = 5.0;
 pub struct Rates {
     limit: RateLimit,
     left: HashMap<IpAddr, (f64, Duration)>,
+    swept: Duration,
 }
 
 impl Rates {
@@ -110,6 +111,7 @@ impl Rates {
         Rates {
             limit,
             left: HashMap::new(),
+            swept: Duration::ZERO,
         }
     }
 
@@ -122,9 +124,13 @@ impl Rates {
         };
         let most = rate * BURST;
         if self.left.len() >= MOST_SOURCES && !self.left.contains_key(&source) {
-            // Whoever has been quiet has a full allowance anyway.
-            self.left
-                .retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(10));
+            // Whoever has been quiet has a full allowance anyway. Looked for once a second at most:
+            // a flood of sources must not cost more than it has to.
+            if now.saturating_sub(self.swept) >= Duration::from_secs(1) {
+                self.swept = now;
+                self.left
+                    .retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(10));
+            }
             if self.left.len() >= MOST_SOURCES {
                 return is_trunk;
             }

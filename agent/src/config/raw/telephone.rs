@@ -41,6 +41,7 @@ section! {
         sub tls: TelephoneTls;
         sub outbound: TelephoneOutbound;
         sub registration: TelephoneRegistration;
+        sub streams: TelephoneStreams;
     }
 }
 
@@ -112,5 +113,22 @@ section! {
         password_env: Option<String> = None, Kind::Variable, like "\"VOICED_PBX_PASSWORD\"";
         /// For how long at a time.
         expires_s: u32 = 3_600, Kind::Whole(30, 86_400);
+    }
+}
+
+section! {
+    /// Calls that carriers bring over WebSocket (Twilio, Telnyx, Plivo, Vonage, Exotel), through
+    /// the HTTP listener.
+    TelephoneStreams at "telephone.streams" {
+        /// Whether such calls are taken.
+        enabled: bool = false, Kind::Flag;
+        /// The address of this daemon as carriers see it; needed for Twilio, which signs it.
+        public_url: Option<String> = None, Kind::Text, like "\"https://voice.example.com\"";
+        /// Environment variable with Twilio's auth token. Twilio asks at
+        /// `/v1/telephone/twiml` what to do with a call.
+        twilio_token_env: Option<String> = None, Kind::Variable, like "\"TWILIO_AUTH_TOKEN\"";
+        /// Environment variable with a secret of your own: the last part of the address that other
+        /// carriers are given, `/v1/telephone/streams/SECRET`.
+        token_env: Option<String> = None, Kind::Variable, like "\"VOICED_STREAM_TOKEN\"";
     }
 }

@@ -1,14 +1,10 @@
-//! What the legs and the conversation of a call tell each other: hanging up, transfers, keys, and
-//! what is written down of it.
-use tokio::sync::mpsc;
-use voiced_core::turn::{
-    CallEvent, Command, CommandId, Message, Place, ReplyOptions, Role, TurnTimes,
-};
+//! What the legs and the conversation of a call tell each other: hanging up, transfers, keys.
+use voiced_core::turn::CallEvent;
 
 use super::{AFTERGLOW, Flowing, Line, Side};
 use crate::{
     exchange::Order,
-    record::{CallRecord, Entry, ms},
+    record::ms,
     settings::reason_name,
     sip::{
         LegId,
@@ -17,110 +13,6 @@ use crate::{
         uri::Uri,
     },
 };
-
-/// The conversation's side of a call.
-pub(super) struct Talk {
-    pub record: CallRecord,
-    /// `None` once the conversation has said its last.
-    events: Option<mpsc::Receiver<CallEvent>>,
-    commands: mpsc::Sender<(CommandId, Command)>,
-    times: Option<TurnTimes>,
-}
-
-impl Talk {
-    pub fn new(
-        record: CallRecord,
-        commands: mpsc::Sender<(CommandId, Command)>,
-        events: mpsc::Receiver<CallEvent>,
-    ) -> Talk {
-        Talk {
-            record,
-            events: Some(events),
-            commands,
-            times: None,
-        }
-    }
-
-    /// What the conversation tells next; waits for ever once it has said its last.
-    pub async fn event(&mut self) -> Option<CallEvent> {
-        match &mut self.events {
-            Some(events) => events.recv().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Asks the conversation for something; it is not waited for.
-    pub async fn command(&self, command: Command) {
-        // The session never waits, so there is room or the call is over.
-        let _ = self.commands.send((CommandId(0), command)).await;
-    }
-
-    /// The caller typed a number: it is said like words.
-    pub async fn typed(&mut self, at_ms: u64, keys: &str) {
-        self.record.add(Entry::Keys {
-            at_ms,
-            keys: keys.to_owned(),
-        });
-        let spaced: Vec<String> = keys.chars().map(String::from).collect();
-        self.command(Command::Say(spaced.join(" "))).await;
-    }
-
-    /// Notes why the call ended; the first reason counts.
-    pub fn ended(&mut self, why: &str) {
-        if self.record.ended.is_empty() {
-            why.clone_into(&mut self.record.ended);
-        }
-    }
-
-    /// Tells the model something that happened, and has it speak.
-    async fn inform(&self, what: String) {
-        let message = Message::new(Role::System, what);
-        self.command(Command::AddItem {
-            id: None,
-            place: Place::End,
-            message,
-        })
-        .await;
-        self.command(Command::Respond(ReplyOptions::default()))
-            .await;
-    }
-
-    fn note(&mut self, at_ms: u64, event: &CallEvent) {
-        match event {
-            CallEvent::UserSaid { text, .. } if !text.is_empty() => {
-                self.record.add(Entry::Caller {
-                    at_ms,
-                    text: text.clone(),
-                });
-            }
-            CallEvent::TurnTimed(times) => self.times = Some(*times),
-            CallEvent::ReplyEnded {
-                epoch,
-                written,
-                heard,
-                ..
-            } => {
-                let text = written.get(..*heard).unwrap_or(written).to_owned();
-                let times = self.times.take().filter(|times| times.epoch == *epoch);
-                let latency_ms = times.and_then(|times| times.heard).map(ms);
-                if !text.is_empty() {
-                    self.record.add(Entry::Agent {
-                        at_ms,
-                        text,
-                        latency_ms,
-                    });
-                }
-            }
-            CallEvent::ToolCalled { call, .. } => {
-                self.record.add(Entry::Tool {
-                    at_ms,
-                    name: call.name.clone(),
-                });
-            }
-            _ => {}
-        }
-    }
-}
 
 impl Line {
     /// The conversation tells something.
@@ -135,7 +27,7 @@ impl Line {
                 self.talk.ended(reason_name(reason));
                 // The last words are still on their way.
                 self.leaving = Some(AFTERGLOW);
-                self.talk.events = None;
+                self.talk.silence();
             }
             CallEvent::TransferRequested { target } => self.transfer(&target).await,
             _ => {}

@@ -30,6 +30,8 @@ pub(super) enum Phase {
 pub(super) struct Asking {
     pub key: ServerKey,
     pub request: Request,
+    /// Its number: that of the ACK it will get.
+    pub cseq: u32,
 }
 
 /// Something sent again and again until it is acknowledged.

@@ -420,7 +420,7 @@ fn request_line(first: &str, headers: Headers, body: Vec<u8>) -> Result<Request,
         return Err(Malformed::FirstLine);
     };
     let is_method = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
-    if method.is_empty() || method.len() > 32 || !method.chars().all(is_method) {
+    if method.is_empty() || method.len() > 64 || !method.chars().all(is_method) {
         return Err(Malformed::FirstLine);
     }
     let uri = Uri::parse(uri).map_err(|_| Malformed::FirstLine)?;

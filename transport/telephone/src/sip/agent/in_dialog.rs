@@ -33,7 +33,9 @@ impl UserAgent {
         }
         match request.method {
             Method::Bye => self.bye(now, id, &key, &request),
-            Method::Invite | Method::Update => self.reoffered(now, id, key, request),
+            Method::Invite | Method::Update => {
+                self.reoffered(now, id, key, request, essentials.cseq.number)
+            }
             Method::Info => self.informed(now, id, &key, &request),
             Method::Prack => self.prack(now, id, &key, &request),
             Method::Refer => self.referred(now, id, &key, &request, essentials.cseq.number),
@@ -91,7 +93,7 @@ impl UserAgent {
     }
 
     /// A re-INVITE or an UPDATE: refreshes the session, may change where they are and the media.
-    fn reoffered(&mut self, now: Duration, id: LegId, key: ServerKey, request: Request) {
+    fn reoffered(&mut self, now: Duration, id: LegId, key: ServerKey, request: Request, cseq: u32) {
         let sdp = sdp_of(&request.headers, &request.body);
         let Some(leg) = self.legs.get(&id) else {
             return;
@@ -130,7 +132,7 @@ impl UserAgent {
             }
         }
         if wants_answer {
-            leg.asking = Some(Asking { key, request });
+            leg.asking = Some(Asking { key, request, cseq });
             self.told.push_back(Told::Offered { leg: id, sdp });
             return;
         }

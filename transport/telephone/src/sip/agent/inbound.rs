@@ -103,7 +103,11 @@ impl UserAgent {
             flow,
         };
         if let Some(leg) = self.legs.get_mut(&leg) {
-            leg.asking = Some(Asking { key, request });
+            leg.asking = Some(Asking {
+                key,
+                request,
+                cseq: essentials.cseq.number,
+            });
         }
         self.told.push_back(Told::Incoming {
             leg,
@@ -247,7 +251,7 @@ impl UserAgent {
         if asking.request.headers.lists("Require", "100rel") {
             response.headers.push("Require", "100rel");
             response.headers.push("RSeq", "1");
-            let cseq = leg.remote_cseq.unwrap_or(0);
+            let cseq = asking.cseq;
             let mut provisional = Unacknowledged::new(now, cseq, response.to_bytes());
             provisional.rseq = 1;
             leg.provisional = Some(provisional);
@@ -310,7 +314,7 @@ impl UserAgent {
         leg.described = Some(sdp.to_owned());
         leg.provisional = None;
         if asking.request.method == Method::Invite {
-            let cseq = leg.remote_cseq.unwrap_or(0);
+            let cseq = asking.cseq;
             leg.unacknowledged = Some(Unacknowledged::new(now, cseq, response.to_bytes()));
         }
         self.transactions.answer(now, &asking.key, &response);

@@ -76,18 +76,30 @@ impl UserAgent {
     }
 
     /// Sends the INVITE of a leg: the first, or one that only refreshes its session.
-    fn send_invite(&mut self, now: Duration, id: LegId, credentials: Option<(&str, String)>, attempts: u32) {
+    fn send_invite(
+        &mut self,
+        now: Duration,
+        id: LegId,
+        credentials: Option<(&str, String)>,
+        attempts: u32,
+    ) {
         let expires = self.settings.session_expires.as_secs();
-        let Some(transport) = self.legs.get(&id).map(|leg| leg.flow.transport) else { return };
+        let Some(transport) = self.legs.get(&id).map(|leg| leg.flow.transport) else {
+            return;
+        };
         let contact = self.contact(transport);
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let (_, mut request) = leg.request(Method::Invite);
         let headers = &mut request.headers;
         headers.push("Contact", contact);
         headers.push("Allow", ALLOW);
         headers.push("Supported", SUPPORTED);
         headers.push("User-Agent", "voiced");
-        let expires = leg.session.map_or(expires, |session| session.interval.as_secs());
+        let expires = leg
+            .session
+            .map_or(expires, |session| session.interval.as_secs());
         headers.push("Session-Expires", expires.to_string());
         headers.push("Min-SE", "90");
         for (name, value) in leg.extra.iter() {
@@ -106,11 +118,22 @@ impl UserAgent {
         let key = self.send(now, flow, request, purpose);
         if let Some(leg) = self.legs.get_mut(&id) {
             let cancel = leg.asked.as_ref().is_some_and(|asked| asked.cancel);
-            leg.asked = Some(Asked { key, cancel, attempts });
+            leg.asked = Some(Asked {
+                key,
+                cancel,
+                attempts,
+            });
         }
     }
 
-    pub(super) fn invite_answered(&mut self, now: Duration, id: LegId, key: &ClientKey, response: &Response, essentials: &Essentials) {
+    pub(super) fn invite_answered(
+        &mut self,
+        now: Duration,
+        id: LegId,
+        key: &ClientKey,
+        response: &Response,
+        essentials: &Essentials,
+    ) {
         let asked = self.legs.get(&id).and_then(|leg| leg.asked.as_ref());
         let is_current = asked.is_some_and(|asked| asked.key == *key);
         match response.status {
@@ -121,7 +144,14 @@ impl UserAgent {
         }
     }
 
-    fn rings(&mut self, now: Duration, id: LegId, key: &ClientKey, response: &Response, essentials: &Essentials) {
+    fn rings(
+        &mut self,
+        now: Duration,
+        id: LegId,
+        key: &ClientKey,
+        response: &Response,
+        essentials: &Essentials,
+    ) {
         let asked = self.legs.get(&id).and_then(|leg| leg.asked.as_ref());
         if asked.is_some_and(|asked| asked.cancel) {
             return self.transactions.cancel(now, key);
@@ -132,7 +162,10 @@ impl UserAgent {
         if response.headers.lists("Require", "100rel")
             && let Some(rseq) = response.headers.get("RSeq")
         {
-            let rack = format!("{rseq} {}", response.headers.get("CSeq").unwrap_or_default());
+            let rack = format!(
+                "{rseq} {}",
+                response.headers.get("CSeq").unwrap_or_default()
+            );
             self.learn_dialog(id, response, essentials);
             self.send_in(now, id, Method::Prack, Purpose::Other, |prack| {
                 prack.headers.push("RAck", rack);
@@ -144,14 +177,24 @@ impl UserAgent {
         }
         let sdp = sdp_of(&response.headers, &response.body);
         let status = response.status;
-        self.told.push_back(Told::Ringing { leg: id, status, sdp });
+        self.told.push_back(Told::Ringing {
+            leg: id,
+            status,
+            sdp,
+        });
     }
 
     /// Takes over what an answer says about the dialog.
     fn learn_dialog(&mut self, id: LegId, response: &Response, essentials: &Essentials) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         leg.remote_tag = essentials.to.tag().map(str::to_owned);
-        response.headers.get("To").unwrap_or_default().clone_into(&mut leg.remote);
+        response
+            .headers
+            .get("To")
+            .unwrap_or_default()
+            .clone_into(&mut leg.remote);
         let routes = response.headers.list("Record-Route").into_iter().rev();
         leg.routes = routes.map(str::to_owned).collect();
         if let Some(contact) = contact_of(response) {
@@ -164,7 +207,9 @@ impl UserAgent {
     /// branch is acknowledged and hung up.
     fn taken(&mut self, now: Duration, id: LegId, response: &Response, essentials: &Essentials) {
         let tag = essentials.to.tag().unwrap_or_default();
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         if let Some((cseq, ack)) = leg.ack.clone() {
             if leg.remote_tag.as_deref() == Some(tag) && cseq == essentials.cseq.number {
                 let flow = leg.flow;
@@ -177,8 +222,13 @@ impl UserAgent {
         let wanted_back = leg.asked.as_ref().is_some_and(|asked| asked.cancel);
         self.learn_dialog(id, response, essentials);
         self.acknowledge(id, essentials.cseq.number);
-        let they_set = response.headers.get("Session-Expires").and_then(session_expires);
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let they_set = response
+            .headers
+            .get("Session-Expires")
+            .and_then(session_expires);
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         leg.phase = Phase::Up;
         leg.asked = None;
         leg.forget_at = None;
@@ -196,7 +246,9 @@ impl UserAgent {
 
     /// Sends, and keeps, the ACK of an accepted INVITE of ours.
     pub(super) fn acknowledge(&mut self, id: LegId, cseq: u32) {
-        let Some(leg) = self.legs.get(&id) else { return };
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
         let (flow, request) = (leg.flow, leg.request_numbered(Method::Ack, cseq));
         let (_, request) = self.with_via(flow, request);
         let bytes = request.to_bytes();
@@ -208,8 +260,12 @@ impl UserAgent {
 
     /// Two telephones were picked up: the second one is put down again.
     fn put_down(&mut self, now: Duration, id: LegId, response: &Response, essentials: &Essentials) {
-        let Some(flow) = self.legs.get(&id).map(|leg| leg.flow) else { return };
-        let Some(uri) = contact_of(response) else { return };
+        let Some(flow) = self.legs.get(&id).map(|leg| leg.flow) else {
+            return;
+        };
+        let Some(uri) = contact_of(response) else {
+            return;
+        };
         let number = essentials.cseq.number;
         for (method, number) in [(Method::Ack, number), (Method::Bye, number + 1)] {
             let mut headers = Headers::default();
@@ -222,7 +278,12 @@ impl UserAgent {
                 headers.push("Route", route);
             }
             let is_ack = method == Method::Ack;
-            let request = Request { method, uri: uri.clone(), headers, body: Vec::new() };
+            let request = Request {
+                method,
+                uri: uri.clone(),
+                headers,
+                body: Vec::new(),
+            };
             if is_ack {
                 let (_, request) = self.with_via(flow, request);
                 let bytes = request.to_bytes();
@@ -234,16 +295,20 @@ impl UserAgent {
     }
 
     fn declined(&mut self, now: Duration, id: LegId, response: &Response) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let Some(asked) = &leg.asked else { return };
         let (wanted_back, attempts) = (asked.cancel, asked.attempts);
         if wanted_back {
             return self.end(id, LegEnd::WeHungUp);
         }
         match response.status {
-            300..400 => {
+            300..=399 => {
                 let contacts = response.headers.list("Contact").into_iter();
-                let targets = contacts.filter_map(NameAddr::parse).map(|contact| contact.uri);
+                let targets = contacts
+                    .filter_map(NameAddr::parse)
+                    .map(|contact| contact.uri);
                 let targets = targets.take(4).collect();
                 self.told.push_back(Told::Redirected { leg: id, targets });
             }
@@ -257,7 +322,10 @@ impl UserAgent {
                 }
             }
             422 if attempts < MOST_ATTEMPTS => {
-                let least = response.headers.get("Min-SE").and_then(|min| min.parse().ok());
+                let least = response
+                    .headers
+                    .get("Min-SE")
+                    .and_then(|min| min.parse().ok());
                 let seconds: u64 = least.unwrap_or(0).clamp(90, 7_200);
                 leg.session = Some(SessionTimer::new(now, Duration::from_secs(seconds), true));
                 return self.send_invite(now, id, None, attempts + 1);
@@ -287,7 +355,9 @@ impl UserAgent {
 
     /// Stops calling: cancels what rings, remembers it for what does not ring yet.
     pub(super) fn give_up(&mut self, now: Duration, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let Some(asked) = &mut leg.asked else { return };
         asked.cancel = true;
         let key = asked.key.clone();
@@ -296,21 +366,31 @@ impl UserAgent {
     }
 
     /// The answer to a re-INVITE of ours, which only refreshes the session.
-    pub(super) fn reinvite_answered(&mut self, now: Duration, id: LegId, response: &Response, essentials: &Essentials) {
+    pub(super) fn reinvite_answered(
+        &mut self,
+        now: Duration,
+        id: LegId,
+        response: &Response,
+        essentials: &Essentials,
+    ) {
         if response.status < 200 {
             return;
         }
         if (200..300).contains(&response.status) {
             self.acknowledge(id, essentials.cseq.number);
         }
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         if leg.asked.take().is_some() {
             self.refreshed(now, id, response.status);
         }
     }
 
     pub(super) fn update_answered(&mut self, now: Duration, id: LegId, response: &Response) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         if matches!(response.status, 405 | 501) {
             leg.allows_update = false;
             leg.retry_at = Some(now);
@@ -320,7 +400,9 @@ impl UserAgent {
     }
 
     fn refreshed(&mut self, now: Duration, id: LegId, status: u16) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         match status {
             200..300 => {
                 if let Some(session) = &mut leg.session {
@@ -341,9 +423,13 @@ impl UserAgent {
 
     /// Refreshes the session, by UPDATE where they know it (RFC 3311), else by re-INVITE.
     pub(super) fn refresh(&mut self, now: Duration, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         leg.retry_at = None;
-        let Some(session) = &mut leg.session else { return };
+        let Some(session) = &mut leg.session else {
+            return;
+        };
         // Once is enough, unless it is refused.
         session.refresh_at = Some(session.ends_at);
         let interval = session.interval.as_secs();
@@ -356,13 +442,17 @@ impl UserAgent {
         }
         self.send_in(now, id, Method::Update, Purpose::Update(id), |update| {
             update.headers.push("Supported", SUPPORTED);
-            update.headers.push("Session-Expires", format!("{interval};refresher=uac"));
+            update
+                .headers
+                .push("Session-Expires", format!("{interval};refresher=uac"));
         });
     }
 }
 
 fn contact_of(response: &Response) -> Option<Uri> {
     let contacts = response.headers.list("Contact");
-    let contact = contacts.first().and_then(|contact| NameAddr::parse(contact));
+    let contact = contacts
+        .first()
+        .and_then(|contact| NameAddr::parse(contact));
     contact.map(|contact| contact.uri)
 }

@@ -36,7 +36,7 @@ impl Script {
         more: &str,
         body: &str,
     ) -> (Vec<String>, Vec<Told>) {
-        if !["ACK", "CANCEL"].contains(&method) {
+        if method != "CANCEL" {
             self.branch += 1;
         }
         self.repeats(now, method, cseq, to_tag, more, body)
