@@ -1,16 +1,15 @@
 //! The telephone's settings: from what is written to what it means, all mistakes at once.
+mod certificates;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use voiced_telephone::{
     Outbound, Registrar, TelephoneSettings,
-    connections::Tls,
     keypad::KeypadSettings,
     policy::{DialPolicy, Network, RateLimit},
     sdp::{Codec, Protect},
@@ -75,7 +74,7 @@ pub(super) fn checked(
             format!("\"{odd}\" is none; there are \"udp\" and \"tcp\""),
         );
     }
-    let (tls_address, tls) = tls(&telephone.tls, findings);
+    let (tls_address, tls) = certificates::tls(&telephone.tls, findings);
     let trunks = trunks(&telephone.trunks, findings);
     let accounts = accounts(telephone, environment, findings);
     if udp.is_none() && tcp.is_none() && tls_address.is_none() {
@@ -189,7 +188,7 @@ fn keypad(raw: &raw::Telephone) -> KeypadSettings {
     }
 }
 
-fn socket(key: &str, text: &str, findings: &mut Findings) -> SocketAddr {
+pub(super) fn socket(key: &str, text: &str, findings: &mut Findings) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
         let message = format!("\"{text}\" is not an address with a port, such as 127.0.0.1:5060");
         findings.note_at(key, message);
@@ -368,80 +367,4 @@ fn registration(
         account: account?,
         expires: Duration::from_secs(raw.expires_s.into()),
     })
-}
-
-fn tls(raw: &raw::TelephoneTls, findings: &mut Findings) -> (Option<SocketAddr>, Tls) {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = raw.roots.as_ref().and_then(|file| {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in certificates("telephone.tls.roots", file, findings) {
-            // One that cannot be understood cannot vouch for anybody either.
-            let _ = roots.add(certificate);
-        }
-        let config = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Some(Arc::new(config))
-    });
-    let Some(address) = &raw.address else {
-        return (
-            None,
-            Tls {
-                server: None,
-                client,
-            },
-        );
-    };
-    let address = socket("telephone.tls.address", address, findings);
-    let (Some(certificate), Some(key)) = (&raw.certificate, &raw.key) else {
-        findings.note_at(
-            "telephone.tls.address",
-            "needs telephone.tls.certificate and telephone.tls.key",
-        );
-        return (
-            None,
-            Tls {
-                server: None,
-                client,
-            },
-        );
-    };
-    let chain = certificates("telephone.tls.certificate", certificate, findings);
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        findings.note_at("telephone.tls.key", format!("cannot read {key}: {error}"));
-    });
-    let server = key.ok().filter(|_| !chain.is_empty()).and_then(|key| {
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key);
-        config
-            .map_err(|error| findings.note_at("telephone.tls.certificate", error.to_string()))
-            .ok()
-    });
-    (
-        Some(address),
-        Tls {
-            server: server.map(Arc::new),
-            client,
-        },
-    )
-}
-
-fn certificates(key: &str, file: &str, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(certificates) if certificates.is_empty() => {
-            findings.note_at(key, format!("there is no certificate in {file}"));
-            certificates
-        }
-        Ok(certificates) => certificates,
-        Err(error) => {
-            findings.note_at(key, format!("cannot read {file}: {error}"));
-            Vec::new()
-        }
-    }
 }

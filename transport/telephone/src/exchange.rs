@@ -2,7 +2,7 @@
 //!
 //! Guarantees: the user agent is touched by one task alone; no call can make it wait; when it ends,
 //! every call has ended.
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -17,14 +17,21 @@ use crate::{
     line::{self, Dialled, LineParts},
     ports::Ports,
     random_bytes,
-    settings::{NotDialled, TelephoneError, TelephoneSettings},
+    settings::{TelephoneError, TelephoneSettings},
     sip::{
         LegId,
-        agent::{AgentSettings, Invite, Output, Registration, Told, UserAgent},
+        agent::{AgentSettings, Invite, Output, Told, UserAgent},
         transactions::{Flow, Transmit, Transport},
         uri::Uri,
     },
 };
+
+mod desk;
+mod orders;
+mod sockets;
+
+pub use desk::Desk;
+use sockets::{accept, receive, until};
 
 /// Orders of calls that wait for the user agent.
 const ORDERS: usize = 512;
@@ -58,37 +65,6 @@ pub struct Telephone {
     tls: Option<TcpListener>,
     orders: mpsc::Sender<Order>,
     to_do: mpsc::Receiver<Order>,
-}
-
-/// Where calls are ordered. Cheap to clone.
-#[derive(Clone)]
-pub struct Desk {
-    orders: mpsc::Sender<Order>,
-    settings: Arc<TelephoneSettings>,
-}
-
-impl Desk {
-    /// Calls `target` for `persona`; gives the call's name once it was taken.
-    ///
-    /// # Errors
-    /// When policy forbids it, there is no way to it, or nobody takes it.
-    pub async fn dial(&self, target: &Uri, persona: Option<String>) -> Result<String, NotDialled> {
-        if !self.settings.dial.allows(target) {
-            return Err(NotDialled::Forbidden(target.to_string()));
-        }
-        let (told, answer) = oneshot::channel();
-        let dialled = Dialled {
-            target: target.clone(),
-            persona,
-            told,
-        };
-        let order = Order::Dial(Box::new(dialled));
-        self.orders
-            .send(order)
-            .await
-            .map_err(|_| NotDialled::Closed)?;
-        answer.await.map_err(|_| NotDialled::Closed)?
-    }
 }
 
 impl Telephone {
@@ -394,87 +370,5 @@ impl Exchange {
         let parts = self.parts.clone();
         self.tasks
             .spawn(line::answer(parts, leg, invitation, route, facts, told));
-    }
-
-    fn carry_out(&mut self, order: Order) {
-        let now = self.clock.elapsed();
-        match order {
-            Order::Ring(leg) => self.agent.ring(now, leg),
-            Order::Accept(leg, sdp) => self.agent.accept(now, leg, &sdp),
-            Order::Reject(leg, status) => self.agent.reject(now, leg, status),
-            Order::AnswerOffer(leg, sdp) => self.agent.answer_offer(now, leg, sdp.as_deref()),
-            Order::HangUp(leg) => self.agent.hang_up(now, leg),
-            Order::Refer(leg, target) => self.agent.refer(now, leg, &target),
-            Order::NotifyRefer(leg, status) => self.agent.notify_refer(now, leg, status),
-            Order::Invite(invite, facts, told) => {
-                let leg = self.agent.invite(now, *invite);
-                self.lines.insert(leg, facts);
-                if told.send(leg).is_err() {
-                    self.agent.hang_up(now, leg);
-                }
-            }
-            Order::Dial(dialled) => {
-                if self.tasks.len() >= self.parts.settings.max_calls {
-                    // Whoever does not wait for the answer does not need it.
-                    let _ = dialled.told.send(Err(NotDialled::Full));
-                    return;
-                }
-                let (facts, told) = mpsc::channel(FACTS);
-                self.tasks
-                    .spawn(line::dial(self.parts.clone(), *dialled, facts, told));
-            }
-        }
-    }
-
-    async fn register(&mut self) {
-        for registrar in self.parts.settings.registrations.clone() {
-            let flow = line::flow_to(&self.parts.settings, &registrar.registrar).await;
-            let Some(flow) = flow else {
-                tracing::warn!(registrar = %registrar.registrar, "the registrar's address cannot be found");
-                continue;
-            };
-            self.agent.register(
-                self.clock.elapsed(),
-                Registration {
-                    registrar: registrar.registrar,
-                    flow,
-                    record: registrar.record,
-                    account: registrar.account,
-                    expires: registrar.expires,
-                },
-            );
-        }
-    }
-}
-
-async fn receive(
-    udp: Option<&UdpSocket>,
-    buffer: &mut [u8],
-) -> std::io::Result<(usize, SocketAddr)> {
-    let Some(udp) = udp else {
-        return std::future::pending().await;
-    };
-    loop {
-        match udp.recv_from(buffer).await {
-            // An earlier datagram of ours was not wanted there.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
-            received => return received,
-        }
-    }
-}
-
-async fn accept(
-    listener: Option<&TcpListener>,
-) -> std::io::Result<(tokio::net::TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(clock: Clock, due: Option<Duration>) {
-    match due {
-        Some(due) => tokio::time::sleep(due.saturating_sub(clock.elapsed())).await,
-        None => std::future::pending().await,
     }
 }

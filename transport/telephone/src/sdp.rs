@@ -4,11 +4,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+mod abilities;
 mod negotiation;
 
-pub use negotiation::{
-    Abilities, Agreed, Codec, Negotiation, NoAgreement, Protect, Protection, Suite,
-};
+pub use abilities::{Abilities, Agreed, Codec, Protect, Protection, Suite};
+pub use negotiation::{Negotiation, NoAgreement};
 
 /// The most media sections that are read.
 const MOST_MEDIA: usize = 8;

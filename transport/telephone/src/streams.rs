@@ -7,6 +7,7 @@ mod carry;
 mod dialect;
 mod door;
 mod signature;
+mod wire;
 
 #[cfg(test)]
 mod tests;

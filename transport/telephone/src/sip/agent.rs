@@ -10,8 +10,11 @@ mod in_dialog;
 mod inbound;
 mod outbound;
 mod refer;
+mod refreshing;
 mod registration;
+mod requests;
 mod timers;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -26,16 +29,16 @@ use ring::hmac;
 
 use super::{
     digest::{Account, Guard, hex},
-    headers::NameAddr,
     leg::{Leg, LegId, Phase},
     message::{Essentials, Headers, Malformed, Message, Method, Request, Response},
-    transactions::{Arrived, ClientKey, Flow, ServerKey, Transactions, Transmit, Transport},
+    transactions::{ClientKey, Flow, ServerKey, Transactions, Transmit, Transport},
     uri::Uri,
 };
 use crate::policy::{Network, RateLimit, Rates};
 
 pub use outbound::Invite;
 pub use registration::{Registration, RegistrationState};
+pub use told::{Invitation, LegEnd, Output, Told};
 
 /// What we understand of requests, told in `Allow`.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
@@ -61,150 +64,6 @@ pub struct AgentSettings {
     pub session_expires: Duration,
     /// Random bytes that make names unpredictable.
     pub seed: [u8; 32],
-}
-
-/// Why a leg is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LegEnd {
-    /// They hung up.
-    TheyHungUp,
-    /// They gave up before we answered.
-    Cancelled,
-    /// We hung up, refused or cancelled.
-    WeHungUp,
-    /// They refused our call, with this status.
-    Refused(u16),
-    /// They are not heard any more.
-    Lost,
-}
-
-/// A call that comes in.
-#[derive(Clone, Debug)]
-pub struct Invitation {
-    /// Who calls, as they say.
-    pub from: NameAddr,
-    /// Who is called.
-    pub to: Uri,
-    /// All headers, credentials left out.
-    pub headers: Headers,
-    /// What they can do; `None`: we offer.
-    pub offer: Option<String>,
-    /// The leg that this one takes over (RFC 3891).
-    pub replaces: Option<LegId>,
-    /// Where it came from.
-    pub flow: Flow,
-}
-
-/// Facts for whoever owns the calls.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// Somebody calls: ring, accept or reject.
-    Incoming {
-        /// The new leg.
-        leg: LegId,
-        /// Who and what.
-        invitation: Box<Invitation>,
-    },
-    /// Our call rings, perhaps with sound already.
-    Ringing {
-        /// Which leg.
-        leg: LegId,
-        /// 180 or 183, mostly.
-        status: u16,
-        /// Their media.
-        sdp: Option<String>,
-    },
-    /// Our call is to go elsewhere; its end follows.
-    Redirected {
-        /// Which leg.
-        leg: LegId,
-        /// Where, best first: to be checked like any other target.
-        targets: Vec<Uri>,
-    },
-    /// Our call was taken.
-    Answered {
-        /// Which leg.
-        leg: LegId,
-        /// Their media.
-        sdp: Option<String>,
-    },
-    /// Our answer arrived; holds theirs where we offered.
-    Acknowledged {
-        /// Which leg.
-        leg: LegId,
-        /// Their media.
-        sdp: Option<String>,
-    },
-    /// They want the media changed: answer with [`UserAgent::answer_offer`].
-    Offered {
-        /// Which leg.
-        leg: LegId,
-        /// Their offer; `None`: we offer.
-        sdp: Option<String>,
-    },
-    /// A key, by INFO.
-    Key {
-        /// Which leg.
-        leg: LegId,
-        /// The key: 0-9, A-D, `*`, `#`.
-        key: char,
-    },
-    /// They want us to call somebody else instead: [`UserAgent::answer_refer`].
-    ReferAsked {
-        /// Which leg.
-        leg: LegId,
-        /// Whom.
-        target: Uri,
-    },
-    /// How our transfer goes, as a SIP status.
-    TransferProgress {
-        /// Which leg.
-        leg: LegId,
-        /// 100 to 699.
-        status: u16,
-    },
-    /// A leg is over. Exactly one for every leg.
-    Ended {
-        /// Which leg.
-        leg: LegId,
-        /// Why.
-        end: LegEnd,
-    },
-    /// An account's registration changed.
-    Registration {
-        /// Which, in the order they were added.
-        index: usize,
-        /// How it stands.
-        state: RegistrationState,
-    },
-}
-
-impl Told {
-    /// The leg a fact is about.
-    pub fn leg(&self) -> Option<LegId> {
-        match self {
-            Told::Incoming { leg, .. }
-            | Told::Ringing { leg, .. }
-            | Told::Redirected { leg, .. }
-            | Told::Answered { leg, .. }
-            | Told::Acknowledged { leg, .. }
-            | Told::Offered { leg, .. }
-            | Told::Key { leg, .. }
-            | Told::ReferAsked { leg, .. }
-            | Told::TransferProgress { leg, .. }
-            | Told::Ended { leg, .. } => Some(*leg),
-            Told::Registration { .. } => None,
-        }
-    }
-}
-
-/// What comes out.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Send this.
-    Transmit(Transmit),
-    /// Know this.
-    Told(Told),
 }
 
 /// What was not even looked at, or looked at and dropped.
@@ -369,122 +228,6 @@ impl UserAgent {
                 .registrations
                 .iter()
                 .any(|registered| registered.is_at(ip))
-    }
-
-    fn requested(
-        &mut self,
-        now: Duration,
-        flow: Flow,
-        mut request: Request,
-        essentials: &Essentials,
-    ) {
-        request.stamp(flow.remote);
-        let Some(key) = ServerKey::of(essentials) else {
-            self.dropped.malformed += 1;
-            return;
-        };
-        let leg = self.leg_of(essentials);
-        let is_known = leg.is_some_and(|leg| {
-            self.legs
-                .get(&leg)
-                .is_some_and(|leg| leg.flow.remote.ip() == flow.remote.ip())
-        });
-        let may_ask = is_known || self.is_trunk(flow);
-        let is_fresh_invite = request.method == Method::Invite && essentials.to.tag().is_none();
-        if !may_ask
-            && !(is_fresh_invite && self.guard.has_accounts())
-            && request.method != Method::Ack
-        {
-            self.dropped.strangers += 1;
-            return;
-        }
-        match self.transactions.received(now, flow, &request, key.clone()) {
-            Arrived::Absorbed => {}
-            Arrived::Ack => {
-                if let Some(leg) = leg {
-                    self.acknowledged(now, leg, &request, essentials);
-                }
-            }
-            Arrived::New(key) if may_ask || self.is_let_in(now, flow, &key, &request) => {
-                self.dispatch(now, flow, key, request, essentials, leg);
-            }
-            Arrived::New(_) => {}
-        }
-    }
-
-    fn dispatch(
-        &mut self,
-        now: Duration,
-        flow: Flow,
-        key: ServerKey,
-        request: Request,
-        essentials: &Essentials,
-        leg: Option<LegId>,
-    ) {
-        if request.method == Method::Cancel {
-            return self.cancelled(now, &key, &request);
-        }
-        let unknown = request
-            .headers
-            .list("Require")
-            .into_iter()
-            .filter(|needed| {
-                !SUPPORTED
-                    .split(", ")
-                    .any(|known| known.eq_ignore_ascii_case(needed))
-            });
-        let unknown: Vec<String> = unknown.map(str::to_owned).collect();
-        if !unknown.is_empty() {
-            let mut response = request.answer(420, Some("x"));
-            response.headers.push("Unsupported", unknown.join(", "));
-            return self.transactions.answer(now, &key, &response);
-        }
-        match (leg, essentials.to.tag()) {
-            (Some(leg), Some(_)) => self.in_dialog(now, leg, key, request, essentials),
-            (_, Some(_)) => self.refuse(now, &key, &request, 481),
-            (_, None) => self.out_of_dialog(now, flow, key, request, essentials),
-        }
-    }
-
-    fn out_of_dialog(
-        &mut self,
-        now: Duration,
-        flow: Flow,
-        key: ServerKey,
-        request: Request,
-        essentials: &Essentials,
-    ) {
-        let hops = request.headers.get("Max-Forwards").map(str::parse::<u8>);
-        if matches!(hops, Some(Ok(0) | Err(_))) && request.method != Method::Options {
-            return self.refuse(now, &key, &request, 483);
-        }
-        match request.method {
-            Method::Invite => self.invited(now, flow, key, request, essentials),
-            Method::Options => self.asked_for_options(now, &key, &request),
-            Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
-                self.refuse(now, &key, &request, 481);
-            }
-            Method::Refer => self.refuse(now, &key, &request, 603),
-            _ => {
-                let mut response = request.answer(405, Some("x"));
-                response.headers.push("Allow", ALLOW);
-                self.transactions.answer(now, &key, &response);
-            }
-        }
-    }
-
-    fn asked_for_options(&mut self, now: Duration, key: &ServerKey, request: &Request) {
-        let tag = self.names.next();
-        let mut response = request.answer(if self.is_full { 503 } else { 200 }, Some(&tag));
-        if self.is_full {
-            response.headers.push("Retry-After", RETRY_AFTER);
-        }
-        self.present(&mut response.headers);
-        response
-            .headers
-            .push("Accept", "application/sdp, application/dtmf-relay");
-        response.headers.push("Allow-Events", "refer");
-        self.transactions.answer(now, key, &response);
     }
 
     /// Who we are and what we can do.

@@ -11,10 +11,13 @@ use super::{
     uri::Uri,
 };
 
-/// The most header lines of a message.
-const MOST_HEADERS: usize = 96;
-/// The longest header line, folded lines joined.
-const LONGEST_LINE: usize = 4_096;
+mod parse;
+mod status;
+
+use parse::{body, parse_headers, request_line, split_head};
+pub use parse::{content_length, find};
+pub use status::reason;
+
 /// The longest head of a message.
 pub const LONGEST_HEAD: usize = 16_384;
 /// The longest body.
@@ -295,144 +298,6 @@ pub fn essentials(headers: &Headers) -> Result<Essentials, Malformed> {
     })
 }
 
-/// The head without the empty line that ends it, and what follows.
-fn split_head(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    // Empty lines before a message are keep-alives.
-    let start = bytes
-        .iter()
-        .position(|byte| !b"\r\n".contains(byte))
-        .unwrap_or(bytes.len());
-    let bytes = &bytes[start..];
-    let window = &bytes[..bytes.len().min(LONGEST_HEAD)];
-    let crlf = find(window, b"\r\n\r\n").map(|at| (at, at + 4));
-    let lf = find(window, b"\n\n").map(|at| (at, at + 2));
-    let end = match (crlf, lf) {
-        (Some(crlf), Some(lf)) => Some(if crlf.0 <= lf.0 { crlf } else { lf }),
-        (crlf, lf) => crlf.or(lf),
-    };
-    match end {
-        Some((head, body)) => Ok((&bytes[..head], &bytes[body..])),
-        None if bytes.len() > LONGEST_HEAD => Err(Malformed::TooLong),
-        None => Err(Malformed::FirstLine),
-    }
-}
-
-/// Where `needle` begins.
-pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
-fn parse_headers<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Headers, Malformed> {
-    let mut headers = Headers::default();
-    for line in lines {
-        if line.starts_with([' ', '\t']) {
-            let (_, last) = headers.0.last_mut().ok_or(Malformed::Header)?;
-            last.push(' ');
-            last.push_str(line.trim());
-            if last.len() > LONGEST_LINE {
-                return Err(Malformed::TooLong);
-            }
-            continue;
-        }
-        let (name, value) = line.split_once(':').ok_or(Malformed::Header)?;
-        let name = name.trim_end();
-        let is_token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
-        if name.is_empty() || !name.chars().all(is_token) {
-            return Err(Malformed::Header);
-        }
-        if line.len() > LONGEST_LINE || headers.0.len() >= MOST_HEADERS {
-            return Err(Malformed::TooLong);
-        }
-        let value = value.trim();
-        if value.contains(|c: char| c.is_ascii_control() && c != '\t') {
-            return Err(Malformed::Header);
-        }
-        headers
-            .0
-            .push((long_name(name).to_owned(), value.to_owned()));
-    }
-    Ok(headers)
-}
-
-/// Compact forms (RFC 3261, section 20, and its extensions).
-fn long_name(name: &str) -> &str {
-    if name.len() != 1 {
-        return name;
-    }
-    match name.as_bytes()[0].to_ascii_lowercase() {
-        b'v' => "Via",
-        b'f' => "From",
-        b't' => "To",
-        b'i' => "Call-ID",
-        b'm' => "Contact",
-        b'l' => "Content-Length",
-        b'c' => "Content-Type",
-        b'e' => "Content-Encoding",
-        b'k' => "Supported",
-        b's' => "Subject",
-        b'r' => "Refer-To",
-        b'b' => "Referred-By",
-        b'x' => "Session-Expires",
-        b'o' => "Event",
-        b'u' => "Allow-Events",
-        _ => name,
-    }
-}
-
-/// The body's length as announced, if it is.
-///
-/// # Errors
-/// When it is announced twice, or is no number, or more than anybody needs.
-pub fn content_length(headers: &Headers) -> Result<Option<usize>, Malformed> {
-    let mut all = headers.all("Content-Length");
-    let (first, second) = (all.next(), all.next());
-    let Some(first) = first else { return Ok(None) };
-    let length: usize = first
-        .parse()
-        .map_err(|_| Malformed::Necessary("Content-Length"))?;
-    if second.is_some_and(|other| other != first) {
-        return Err(Malformed::Necessary("Content-Length"));
-    }
-    if length > LONGEST_BODY {
-        return Err(Malformed::TooLong);
-    }
-    Ok(Some(length))
-}
-
-fn body(headers: &Headers, rest: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let length = content_length(headers)?.unwrap_or(rest.len());
-    if length > LONGEST_BODY {
-        return Err(Malformed::TooLong);
-    }
-    // A datagram may hold more than the message; what follows is ignored.
-    rest.get(..length)
-        .map(<[u8]>::to_vec)
-        .ok_or(Malformed::Body)
-}
-
-fn request_line(first: &str, headers: Headers, body: Vec<u8>) -> Result<Request, Malformed> {
-    let mut words = first.split(' ');
-    let (method, uri, version) = (words.next(), words.next(), words.next());
-    let (Some(method), Some(uri), Some("SIP/2.0"), None) = (method, uri, version, words.next())
-    else {
-        return Err(Malformed::FirstLine);
-    };
-    let is_method = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
-    if method.is_empty() || method.len() > 64 || !method.chars().all(is_method) {
-        return Err(Malformed::FirstLine);
-    }
-    let uri = Uri::parse(uri).map_err(|_| Malformed::FirstLine)?;
-    let method = Method::named(method);
-    Ok(Request {
-        method,
-        uri,
-        headers,
-        body,
-    })
-}
-
 impl Request {
     /// As it goes over the line.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -513,39 +378,4 @@ fn to_bytes(first: &str, headers: &Headers, body: &[u8]) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     bytes.extend_from_slice(body);
     bytes
-}
-
-/// What a status is called.
-pub fn reason(status: u16) -> &'static str {
-    match status {
-        100 => "Trying",
-        180 => "Ringing",
-        183 => "Session Progress",
-        200 => "OK",
-        202 => "Accepted",
-        302 => "Moved Temporarily",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        415 => "Unsupported Media Type",
-        420 => "Bad Extension",
-        422 => "Session Interval Too Small",
-        480 => "Temporarily Unavailable",
-        481 => "Call/Transaction Does Not Exist",
-        482 => "Loop Detected",
-        483 => "Too Many Hops",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        488 => "Not Acceptable Here",
-        489 => "Bad Event",
-        491 => "Request Pending",
-        500 => "Server Internal Error",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        603 => "Decline",
-        _ => "Unknown",
-    }
 }

@@ -5,11 +5,18 @@
 //! [`Transactions::deadline`].
 use std::{
     collections::{BTreeSet, HashMap},
-    net::SocketAddr,
     time::Duration,
 };
 
 use super::message::{Essentials, Method, Request, Response};
+
+mod names;
+mod same_hop;
+mod state;
+
+pub use names::{ClientKey, Flow, ServerKey, Transmit, Transport};
+use same_hop::{acknowledge, of_same_hop};
+use state::{Client, ClientState, Repeat, Server, ServerState};
 
 /// Round-trip estimate.
 pub const T1: Duration = Duration::from_millis(500);
@@ -22,66 +29,6 @@ pub const GIVE_UP: Duration = Duration::from_secs(32);
 /// The most transactions at once; a new one beyond it is not begun.
 const MOST: usize = 8_192;
 
-/// How messages travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// Datagrams: everything may be lost.
-    Udp,
-    /// A stream.
-    Tcp,
-    /// A stream nobody else reads.
-    Tls,
-}
-
-impl Transport {
-    /// Its name in `Via`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Tls => "TLS",
-        }
-    }
-
-    /// Whether what is sent arrives or the connection breaks.
-    pub fn is_reliable(self) -> bool {
-        self != Transport::Udp
-    }
-}
-
-/// Where messages come from and go to: over UDP an address, otherwise a connection with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Flow {
-    /// How.
-    pub transport: Transport,
-    /// The far end.
-    pub remote: SocketAddr,
-}
-
-/// Names a server transaction: an answer is given to it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerKey {
-    branch: String,
-    sent_by: String,
-    method: String,
-}
-
-/// Names a client transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientKey {
-    branch: String,
-    method: String,
-}
-
-/// Bytes to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where.
-    pub flow: Flow,
-    /// What.
-    pub bytes: Vec<u8>,
-}
-
 /// A request that was never answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOut(pub ClientKey);
@@ -90,68 +37,6 @@ pub struct TimedOut(pub ClientKey);
 enum Key {
     Server(ServerKey),
     Client(ClientKey),
-}
-
-struct Server {
-    flow: Flow,
-    is_invite: bool,
-    /// The last answer, repeated when the request is.
-    answer: Option<Vec<u8>>,
-    state: ServerState,
-    repeat: Repeat,
-    ends: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ServerState {
-    /// No final answer yet.
-    Proceeding,
-    /// A final answer is on its way (an INVITE's waits for its ACK).
-    Completed,
-    /// An INVITE was accepted, or its ACK came: repeats are absorbed.
-    Quiet,
-}
-
-struct Client {
-    flow: Flow,
-    request: Request,
-    bytes: Vec<u8>,
-    /// The acknowledgement of a refusal, repeated with it.
-    ack: Option<Vec<u8>>,
-    state: ClientState,
-    repeat: Repeat,
-    ends: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ClientState {
-    Calling,
-    Proceeding,
-    Done,
-}
-
-/// When something is sent again; `None`: not at all.
-#[derive(Clone, Copy, Debug)]
-struct Repeat {
-    at: Option<Duration>,
-    pause: Duration,
-}
-
-impl Repeat {
-    const NEVER: Repeat = Repeat {
-        at: None,
-        pause: T1,
-    };
-
-    fn over(flow: Flow, now: Duration) -> Repeat {
-        let at = (!flow.transport.is_reliable()).then_some(now + T1);
-        Repeat { at, pause: T1 }
-    }
-
-    fn again(&mut self, now: Duration, most: Duration) {
-        self.pause = (self.pause * 2).min(most);
-        self.at = Some(now + self.pause);
-    }
 }
 
 /// What to do with a request that came.
@@ -175,31 +60,6 @@ pub struct Transactions {
     due_of: HashMap<Key, Duration>,
     /// To be sent, oldest first.
     pub outbox: Vec<Transmit>,
-}
-
-impl ServerKey {
-    /// The transaction a request belongs to; `None` for a peer of before RFC 3261.
-    pub fn of(essentials: &Essentials) -> Option<ServerKey> {
-        let via = &essentials.via;
-        let method = match &essentials.cseq.method {
-            Method::Ack => Method::Invite,
-            method => method.clone(),
-        };
-        Some(ServerKey {
-            branch: via.branch()?.to_owned(),
-            sent_by: format!("{}:{}", via.host, via.port.unwrap_or(0)),
-            method: method.name().to_owned(),
-        })
-    }
-
-    /// The INVITE a CANCEL is about.
-    pub fn of_cancelled(&self) -> ServerKey {
-        let method = Method::Invite.name().to_owned();
-        ServerKey {
-            method,
-            ..self.clone()
-        }
-    }
 }
 
 impl Transactions {
@@ -533,50 +393,5 @@ impl Transactions {
             Key::Server(name) => drop(self.servers.remove(&name)),
             Key::Client(name) => drop(self.clients.remove(&name)),
         }
-    }
-}
-
-/// The ACK of a refusal (RFC 3261, section 17.1.1.3).
-fn acknowledge(request: &Request, response: &Response) -> Request {
-    let mut ack = of_same_hop(request, Method::Ack);
-    let mut headers = super::message::Headers::default();
-    for (name, value) in ack.headers.iter() {
-        let value = match name {
-            "To" => response.headers.get("To").unwrap_or(value),
-            _ => value,
-        };
-        headers.push(name, value);
-    }
-    ack.headers = headers;
-    ack
-}
-
-/// A request of the same transaction: CANCEL, or ACK of a refusal.
-fn of_same_hop(request: &Request, method: Method) -> Request {
-    let mut headers = super::message::Headers::default();
-    if let Some(via) = request.headers.get("Via") {
-        headers.push("Via", via);
-    }
-    for name in ["Max-Forwards", "From", "To", "Call-ID"] {
-        if let Some(value) = request.headers.get(name) {
-            headers.push(name, value);
-        }
-    }
-    for route in request.headers.all("Route") {
-        headers.push("Route", route);
-    }
-    let number = request
-        .headers
-        .get("CSeq")
-        .and_then(|cseq| cseq.split(' ').next());
-    headers.push(
-        "CSeq",
-        format!("{} {}", number.unwrap_or("1"), method.name()),
-    );
-    Request {
-        method,
-        uri: request.uri.clone(),
-        headers,
-        body: Vec::new(),
     }
 }

@@ -2,11 +2,9 @@
 //! same few words, behind one trait. Pure.
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
-use voiced_core::{
-    audio::{SampleRate, from_pcm16, to_pcm16},
-    resample::Resampler,
-};
-use voiced_transport::codec::g711::{self, Law};
+use voiced_core::audio::SampleRate;
+
+use super::wire::{Voice, Wire};
 
 /// A message either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +101,7 @@ pub(super) fn detect(frame: &Frame) -> Option<(Box<dyn Dialect>, Start)> {
     } else {
         return None;
     };
-    let wire = Wire::of(kind, format)?;
+    let wire = Wire::of(kind == Kind::Exotel, format)?;
     let parameters = start["customParameters"]
         .as_object()
         .or(start["custom_parameters"].as_object());
@@ -165,91 +163,6 @@ impl Kind {
             Kind::Telnyx => "telnyx",
             Kind::Plivo => "plivo",
             Kind::Exotel => "exotel",
-        }
-    }
-}
-
-/// How sound is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wire {
-    G711(Law),
-    L16(SampleRate),
-}
-
-impl Wire {
-    fn of(kind: Kind, format: &Value) -> Option<Wire> {
-        let encoding = format["encoding"]
-            .as_str()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let rate = format["sampleRate"]
-            .as_u64()
-            .or(format["sample_rate"].as_u64());
-        let rate = rate.or(format["sample_rate"]
-            .as_str()
-            .and_then(|rate| rate.parse().ok()));
-        let rate = SampleRate::new(u32::try_from(rate.unwrap_or(8_000)).ok()?);
-        match encoding.as_str() {
-            "audio/x-mulaw" | "audio/mulaw" | "pcmu" | "mulaw" => Some(Wire::G711(Law::Mu)),
-            "audio/x-alaw" | "pcma" | "alaw" => Some(Wire::G711(Law::A)),
-            "audio/x-l16" | "l16" | "audio/l16" | "base64" | "raw/slin" | "slin" => {
-                rate.map(Wire::L16)
-            }
-            // Exotel's stream is 16-bit PCM whatever it calls it.
-            _ if kind == Kind::Exotel => rate.map(Wire::L16),
-            "" => Some(Wire::G711(Law::Mu)),
-            _ => None,
-        }
-    }
-
-    fn rate(self) -> SampleRate {
-        match self {
-            Wire::G711(_) => SampleRate::TELEPHONE,
-            Wire::L16(rate) => rate,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Wire::G711(Law::Mu) => "pcmu",
-            Wire::G711(Law::A) => "pcma",
-            Wire::L16(_) => "l16",
-        }
-    }
-}
-
-/// Sound to and from the wire.
-struct Voice {
-    wire: Wire,
-    hearing: Resampler,
-    speaking: Resampler,
-}
-
-impl Voice {
-    fn new(wire: Wire) -> Voice {
-        Voice {
-            wire,
-            hearing: Resampler::new(wire.rate(), SampleRate::HEARING),
-            speaking: Resampler::new(SampleRate::SPEECH, wire.rate()),
-        }
-    }
-
-    fn heard(&mut self, bytes: &[u8]) -> Vec<f32> {
-        let samples = match self.wire {
-            Wire::G711(law) => g711::decode(law, bytes),
-            Wire::L16(_) => from_pcm16(bytes),
-        };
-        let mut out = Vec::new();
-        self.hearing.process(&samples, &mut out);
-        out
-    }
-
-    fn said(&mut self, samples: &[f32]) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.speaking.process(samples, &mut out);
-        match self.wire {
-            Wire::G711(law) => g711::encode(law, &out),
-            Wire::L16(_) => to_pcm16(&out),
         }
     }
 }

@@ -16,9 +16,6 @@ use crate::sip::{
 
 /// How often one request is asked again with credentials or another interval.
 const MOST_ATTEMPTS: u32 = 2;
-/// After both sides asked for a change at once, so long is waited before it is tried again.
-const AFTER_GLARE: Duration = Duration::from_millis(1_300);
-
 /// A call to be made. Whether it may be made is for whoever asks.
 #[derive(Clone, Debug)]
 pub struct Invite {
@@ -76,7 +73,7 @@ impl UserAgent {
     }
 
     /// Sends the INVITE of a leg: the first, or one that only refreshes its session.
-    fn send_invite(
+    pub(super) fn send_invite(
         &mut self,
         now: Duration,
         id: LegId,
@@ -363,89 +360,6 @@ impl UserAgent {
         let key = asked.key.clone();
         leg.forget_at = Some(now + GIVE_UP);
         self.transactions.cancel(now, &key);
-    }
-
-    /// The answer to a re-INVITE of ours, which only refreshes the session.
-    pub(super) fn reinvite_answered(
-        &mut self,
-        now: Duration,
-        id: LegId,
-        response: &Response,
-        essentials: &Essentials,
-    ) {
-        if response.status < 200 {
-            return;
-        }
-        if (200..300).contains(&response.status) {
-            self.acknowledge(id, essentials.cseq.number);
-        }
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        if leg.asked.take().is_some() {
-            self.refreshed(now, id, response.status);
-        }
-    }
-
-    pub(super) fn update_answered(&mut self, now: Duration, id: LegId, response: &Response) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        if matches!(response.status, 405 | 501) {
-            leg.allows_update = false;
-            leg.retry_at = Some(now);
-        } else {
-            self.refreshed(now, id, response.status);
-        }
-    }
-
-    fn refreshed(&mut self, now: Duration, id: LegId, status: u16) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        match status {
-            200..300 => {
-                if let Some(session) = &mut leg.session {
-                    session.restart(now);
-                }
-            }
-            491 => leg.retry_at = Some(now + AFTER_GLARE),
-            408 | 481 => self.end(id, LegEnd::Lost),
-            _ => {}
-        }
-    }
-
-    pub(super) fn bye_answered(&mut self, id: LegId, response: &Response) {
-        if response.status >= 200 {
-            self.legs.remove(&id);
-        }
-    }
-
-    /// Refreshes the session, by UPDATE where they know it (RFC 3311), else by re-INVITE.
-    pub(super) fn refresh(&mut self, now: Duration, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.retry_at = None;
-        let Some(session) = &mut leg.session else {
-            return;
-        };
-        // Once is enough, unless it is refused.
-        session.refresh_at = Some(session.ends_at);
-        let interval = session.interval.as_secs();
-        if leg.asking.is_some() || leg.asked.is_some() || leg.unacknowledged.is_some() {
-            leg.retry_at = Some(now + Duration::from_secs(2));
-            return;
-        }
-        if !leg.allows_update {
-            return self.send_invite(now, id, None, 0);
-        }
-        self.send_in(now, id, Method::Update, Purpose::Update(id), |update| {
-            update.headers.push("Supported", SUPPORTED);
-            update
-                .headers
-                .push("Session-Expires", format!("{interval};refresher=uac"));
-        });
     }
 }
 
