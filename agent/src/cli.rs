@@ -31,6 +31,8 @@ pub enum Command {
     Serve(Serve),
     /// Talk to the agent with this machine's microphone and loudspeaker
     Talk(Talk),
+    /// Call a telephone, and let the agent talk
+    Call(Call),
     /// Write down the speech in a recording
     Transcribe(Transcribe),
     /// Read a text aloud into a file
@@ -112,6 +114,19 @@ pub struct Talk {
     /// Loudspeaker, by a part of its name
     #[arg(long, value_name = "NAME")]
     pub loudspeaker: Option<String>,
+}
+
+/// `voiced call`
+#[derive(Debug, Args)]
+pub struct Call {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Whom: sip:somebody@example.com, or tel:+442079460000 over the configured trunk
+    pub target: String,
+    /// Who talks
+    #[arg(short, long, value_name = "NAME")]
+    pub persona: Option<String>,
 }
 
 /// `voiced transcribe`

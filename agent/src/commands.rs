@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context;
 
 use crate::{
-    bench, cli,
+    bench, call, cli,
     cli::{Command, VoicesCommand},
     config::{self, Config, ConfigError, LogFormat, Needs, Sources, print},
     daemon,
@@ -40,6 +40,12 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
             block_on(daemon::serve(config))?;
         }
         Command::Talk(talk) => run_talk(&talk)?,
+        Command::Call(options) => {
+            let open = vec![("voiced call", "telephone.enabled", "true".to_owned())];
+            let config = load(&options.config.sources(open), Needs::ALL)?;
+            start_quiet_log(&config);
+            block_on(call::run(config, &options))?;
+        }
         Command::Transcribe(transcribe) => run_transcribe(&transcribe)?,
         Command::Speak(speak) => run_speak(&speak)?,
         Command::Voices(voices) => run_voices(&voices.command)?,

@@ -13,10 +13,12 @@ use std::{
 use voiced_core::{activity::ActivityPolicy, turn::TurnPolicy};
 use voiced_llm::{fixed::FixedModel, openai::OpenAiSettings};
 use voiced_nn::matrix::Format;
+use voiced_telephone::TelephoneSettings;
 use voiced_transport::rest::RoomLimits;
 use voiced_tts::{engine::Options, normalise::Normaliser, remote::Settings, voxtral::Formats};
 
 pub mod check;
+mod dial_plan;
 pub mod ear;
 pub mod findings;
 mod interpreter;
@@ -25,6 +27,7 @@ pub mod layers;
 mod people;
 pub mod print;
 pub mod raw;
+pub mod telephone;
 pub mod voice;
 
 use crate::{persona::Persona, tools::Zone};
@@ -63,6 +66,10 @@ pub struct Config {
     pub local: Local,
     /// Where the files of models are.
     pub models: Models,
+    /// The telephone; `None` is closed.
+    pub telephone: Option<TelephoneSettings>,
+    /// Who may bring calls over media streams; `None`: nobody.
+    pub streams: Option<telephone::Streams>,
     /// Who answers.
     pub personas: Personas,
     /// What is logged.
@@ -342,6 +349,9 @@ pub struct Loaded {
 pub fn load(sources: &Sources, needs: Needs) -> Result<Loaded, ConfigError> {
     let (raw, mut findings) = layers::merge(sources);
     let config = check::checked(&raw, &sources.environment, needs, &mut findings);
+    if let Some(telephone) = &config.telephone {
+        dial_plan::check_personas(&telephone.plan, &config.personas, &mut findings);
+    }
     let origins = findings.origins.clone();
     // Without findings every part could be made; the default stands in only beside a finding.
     findings.into_result(Loaded {

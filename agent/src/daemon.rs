@@ -13,6 +13,7 @@ use voiced_pipeline::{
     calls::{self, Calls, CallsSettings},
     drain::Drain,
 };
+use voiced_telephone::{StreamDoor, StreamSettings, Telephone};
 use voiced_transport::{
     codec::opus_encoder::OpusSettings,
     edge::EdgeSettings,
@@ -130,6 +131,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         Some((chain, key)) => Some(Certificate::open(chain, key)?),
         None => None,
     };
+    let telephone = match &config.telephone {
+        Some(settings) => Some(Telephone::open(settings.clone()).await?),
+        None => None,
+    };
     let parts = build(&config).await?;
     let peers = match &config.webrtc {
         Some(webrtc) => Some(open_peers(webrtc, address, config.edge)?),
@@ -138,7 +143,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let drain = parts.drain.clone();
     let doors = doors(&config, &parts, address, peers.clone(), metrics.clone());
     let sockets = doors.sockets.clone();
-    let router = http::router(Arc::new(doors));
+    let mut router = http::router(Arc::new(doors));
+    if let Some(streams) = &config.streams {
+        router = router.merge(StreamDoor::router(StreamSettings {
+            calls: parts.calls.clone(),
+            public_url: streams.public_url.clone(),
+            twilio_token: streams
+                .twilio_token
+                .as_ref()
+                .map(|token| token.reveal().to_owned()),
+            token: streams
+                .token
+                .as_ref()
+                .map(|token| token.reveal().to_owned()),
+            keypad: streams.keypad,
+            records: None,
+        }));
+    }
     let limits = ServeLimits {
         connections: config.listen.max_connections,
         half_open: config.listen.max_half_open,
@@ -154,6 +175,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         sockets,
         drain.clone(),
     ));
+    if let Some(telephone) = telephone {
+        for (transport, address) in telephone.addresses() {
+            tracing::info!(%address, transport = transport.name(), "the telephone is open");
+            terminal::say(&format!(
+                "calls are taken at sip:{address} ({})",
+                transport.name()
+            ));
+        }
+        let served = telephone.serve(parts.calls.clone(), drain.clone());
+        server.spawn(async move { served.await.map_err(std::io::Error::other) });
+    }
     // Ends with this function.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(measures::keep(metrics));
@@ -178,7 +210,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     // The listener ends by itself once the last call is over; connections that do not end with it
     // have had their time.
-    let _ = tokio::time::timeout(GOODBYE, server.join_next()).await;
+    let all_over = async { while server.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GOODBYE, all_over).await;
     match end {
         End::Signal => Ok(()),
         End::Lost(lost) => Err(lost.into()),

@@ -7,7 +7,7 @@
 //! - [`persona`]: who answers; [`tools`]: what they may do, [`mcp`]: also elsewhere;
 //! - [`engines`]: what hears, thinks and speaks; [`catalogue`]: what callers are shown of it;
 //! - [`logging`], [`measures`]: what its keeper is told;
-//! - `talk`: a call with this machine's own microphone;
+//! - `talk`: a call with this machine's own microphone; [`call`]: a call to a telephone;
 //! - [`reader`], [`recording`], [`transcribe`], [`speak`]: recordings into words, words into
 //!   recordings;
 //! - [`studio`]: both of them for requests over HTTP;
@@ -18,6 +18,7 @@
 //!
 //! Invariant: nothing here decides anything about a conversation.
 pub mod bench;
+pub mod call;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;

@@ -25,7 +25,7 @@ use crate::config::{
     findings::Findings,
     interpreter, people,
     raw::{self, RawConfig},
-    voice,
+    telephone, voice,
 };
 
 pub(super) type Environment = BTreeMap<String, String>;
@@ -62,6 +62,8 @@ pub(super) fn checked(
             },
         },
         models: ear::models(&raw.models, environment, findings),
+        telephone: telephone::checked(raw, environment, needs, findings),
+        streams: telephone::streams(&raw.telephone, environment, needs, findings),
         personas: people::checked(raw, &voice.engine, needs, findings),
         voice,
         log: log(&raw.log, findings),

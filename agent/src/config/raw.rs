@@ -5,10 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::config::keys::{Key, Kind, Section, section};
 
 mod ear;
+mod telephone;
 mod voice;
 
 pub use ear::{
     Ear, EarMistral, EarOpenai, EarPocketsphinx, EarScripted, EarVllm, EarVoxtral, Models,
+};
+pub use telephone::{
+    Telephone, TelephoneMedia, TelephoneOutbound, TelephoneRegistration, TelephoneStreams,
+    TelephoneTls,
 };
 pub use voice::{Voice, VoiceMistral, VoiceOpenai, VoiceRemote, VoiceVoxtral};
 
@@ -38,6 +43,8 @@ pub struct RawConfig {
     pub local: Local,
     /// The section `models`.
     pub models: Models,
+    /// The section `telephone`.
+    pub telephone: Telephone,
     /// The section `personas`.
     pub personas: Personas,
     /// The section `log`.
@@ -397,6 +404,12 @@ pub const SECTIONS: &[Section] = &[
     Edge::SECTION,
     Local::SECTION,
     Models::SECTION,
+    Telephone::SECTION,
+    TelephoneMedia::SECTION,
+    TelephoneTls::SECTION,
+    TelephoneOutbound::SECTION,
+    TelephoneRegistration::SECTION,
+    TelephoneStreams::SECTION,
     Personas::SECTION,
     Log::SECTION,
     Drain::SECTION,
