@@ -314,8 +314,8 @@ fn offer() -> impl Strategy<Value = String> {
                 2 => lines.push(lines[at].clone()),
                 3 => lines[at].push_str(&noise),
                 _ => {
-                    let half = lines[at].len() / 2;
-                    lines[at].truncate(half);
+                    let half = lines[at].chars().count() / 2;
+                    lines[at] = lines[at].chars().take(half).collect();
                     lines[at].push_str(&noise);
                 }
             }

@@ -15,8 +15,7 @@ pub(super) fn read(file: Option<&Path>, findings: &mut Findings) -> DialPlan {
         return DialPlan::default();
     };
     let name = file.display().to_string();
-    let read = read_file(file)
-        .and_then(|text| parse(&name, &text, |table, mistakes| rules(table, mistakes)));
+    let read = read_file(file).and_then(|text| parse(&name, &text, rules));
     match read {
         Ok(rules) => DialPlan { rules },
         Err(mistakes) => {

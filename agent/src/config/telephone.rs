@@ -117,6 +117,7 @@ pub(super) fn checked(
                 echo_cancellation: media.echo_cancellation,
                 noise_suppression: media.noise_suppression,
                 high_pass: media.high_pass,
+                ..EdgeSettings::default()
             },
             ..SoundSettings::default()
         },

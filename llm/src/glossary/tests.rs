@@ -1,3 +1,4 @@
+//! Phrases exchanged whole and in pieces, both ways, and tables with mistakes.
 #![allow(clippy::unwrap_used)]
 use voiced_core::{
     interpret::prompt::{Exchange, Marks},

@@ -197,7 +197,7 @@ async fn deliver<S: AsyncWrite + Unpin>(
     heard: &mpsc::Sender<Heard>,
 ) -> bool {
     loop {
-        match framing.next() {
+        match framing.next_message() {
             Ok(Some(Framed::Message(bytes))) => {
                 if heard.send(Heard::Message(flow, bytes)).await.is_err() {
                     return false;

@@ -100,12 +100,13 @@ mod tests {
     #[test]
     fn the_published_model_takes_what_was_calculated() {
         // 4.00 billion values, of which the 403 million of the text embeddings stay in the file;
-        // the table of audio embeddings (28 million) is kept in f32.
+        // the table of audio embeddings (28 million) and the semantic head are kept in f32, as are
+        // the codec's convolutions.
         let near = |plan: Plan, gb: f64| {
             let off = plan.weights as f64 / (gb * 1e9) - 1.0;
             assert!(off.abs() < 0.01, "{plan:?} is not {gb} GB");
         };
-        near(plan(Format::Bf16, 4, 1 << 40).unwrap(), 7.255);
+        near(plan(Format::Bf16, 4, 1 << 40).unwrap(), 7.345);
         // Layers: 3.026 + 0.349 billion at 8.5 bits.
         near(plan(Format::Q8, 4, 1 << 40).unwrap(), 4.10);
         // 106,496 bytes a position: four rows of 4,096 and eight voices of 379.

@@ -135,7 +135,7 @@ fn webrtc_transcript() -> Vec<String> {
 }
 
 /// What this library alone requires, which the service itself leaves out: the bytes and the words
-/// of the caller's audio in an item. (Noise reduction is not in the transcript for a like reason.)
+/// of the caller's audio in an item, and its own word for an approval. (Noise reduction is not in the transcript for a like reason.)
 fn with_what_only_it_requires(line: &str) -> String {
     let parts = [
         r#"{"type":"input_audio"}"#,
@@ -143,9 +143,10 @@ fn with_what_only_it_requires(line: &str) -> String {
         r#"{"transcript":"a b c","type":"input_audio"}"#,
     ];
     let whole = r#"{"audio":"","transcript":"","type":"input_audio"}"#;
+    let line = line.replace(r#""approve":true"#, r#""approve":true,"approved":true"#);
     parts
         .iter()
-        .fold(line.to_owned(), |line, part| line.replace(part, whole))
+        .fold(line, |line, part| line.replace(part, whole))
 }
 
 #[test]

@@ -255,8 +255,8 @@ impl Negotiation {
             remote_rtcp: SocketAddr::new(remote.ip(), rtcp_port),
             sends: !is_nowhere
                 && matches!(media.direction, Direction::Both | Direction::ReceiveOnly),
-            receives: !is_nowhere && media.direction == Direction::Both
-                || media.direction == Direction::ReceiveOnly && !is_nowhere,
+            receives: !is_nowhere
+                && matches!(media.direction, Direction::Both | Direction::ReceiveOnly),
             protection,
         })
     }

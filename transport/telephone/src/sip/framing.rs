@@ -26,7 +26,7 @@ impl Framing {
     ///
     /// # Errors
     /// When the stream is no SIP any more: where the next message begins cannot be known.
-    pub fn next(&mut self) -> Result<Option<Framed>, Malformed> {
+    pub fn next_message(&mut self) -> Result<Option<Framed>, Malformed> {
         if self.buffer.starts_with(b"\r\n\r\n") {
             self.buffer.drain(..4);
             return Ok(Some(Framed::Ping));

@@ -189,7 +189,7 @@ fn streams_are_cut_into_messages() {
     let mut found = Vec::new();
     for byte in stream {
         framing.push(&[byte]);
-        found.extend(framing.next().unwrap());
+        found.extend(framing.next_message().unwrap());
     }
     assert_eq!(
         found,
@@ -201,10 +201,10 @@ fn streams_are_cut_into_messages() {
     );
     let mut endless = Framing::default();
     endless.push(&[b'a'; 20_000]);
-    assert_eq!(endless.next(), Err(Malformed::TooLong));
+    assert_eq!(endless.next_message(), Err(Malformed::TooLong));
     let mut greedy = Framing::default();
     greedy.push(b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 99999999\r\n\r\n");
-    assert_eq!(greedy.next(), Err(Malformed::TooLong));
+    assert_eq!(greedy.next_message(), Err(Malformed::TooLong));
 }
 
 /// RFC 2617, section 3.5.
@@ -345,7 +345,7 @@ proptest! {
         let mut framing = Framing::default();
         framing.push(&bytes);
         for _ in 0..8 {
-            if !matches!(framing.next(), Ok(Some(_))) {
+            if !matches!(framing.next_message(), Ok(Some(_))) {
                 break;
             }
         }

@@ -29,10 +29,8 @@ impl UserAgent {
         });
         let may_ask = is_known || self.is_trunk(flow);
         let is_fresh_invite = request.method == Method::Invite && essentials.to.tag().is_none();
-        if !may_ask
-            && !(is_fresh_invite && self.guard.has_accounts())
-            && request.method != Method::Ack
-        {
+        let may_prove_itself = is_fresh_invite && self.guard.has_accounts();
+        if !may_ask && !may_prove_itself && request.method != Method::Ack {
             self.dropped.strangers += 1;
             return;
         }
