@@ -195,10 +195,10 @@ fn message() -> impl Strategy<Value = String> {
     ]
 }
 
-fn dialect(strict: bool, carrier: Carrier) -> Dialect {
+fn dialect(strict: bool, carrier: Carrier, kind: SessionKind) -> Dialect {
     let options = DialectOptions {
         carrier,
-        kind: SessionKind::Conversation,
+        kind,
         name: "fuzz".into(),
         strict,
         extensions: true,
@@ -210,6 +210,10 @@ fn dialect(strict: bool, carrier: Carrier) -> Dialect {
         ..SessionDefaults::default()
     };
     Dialect::new(options, defaults)
+}
+
+fn kinds() -> impl Strategy<Value = SessionKind> {
+    prop::sample::select(vec![SessionKind::Conversation, SessionKind::Transcription])
 }
 
 fn runner() -> TestRunner {
@@ -228,10 +232,11 @@ fn no_message_ends_a_session() {
     let session = (
         any::<bool>(),
         carriers,
+        kinds(),
         prop::collection::vec(message(), 1..12),
     );
-    let tried = runner().run(&session, |(strict, carrier, messages)| {
-        let mut dialect = dialect(strict, carrier);
+    let tried = runner().run(&session, |(strict, carrier, kind, messages)| {
+        let mut dialect = dialect(strict, carrier, kind);
         dialect.opened();
         for message in &messages {
             for line in dialect.received(message).replies {
@@ -263,13 +268,14 @@ fn no_session_object_of_a_secret_or_an_offer_panics() {
         prop::sample::select(events()),
         prop::collection::vec(cut(), 0..6),
     );
-    let tried = runner().run(&(any::<bool>(), objects), |(strict, (event, cuts))| {
+    let asked = (any::<bool>(), kinds(), objects);
+    let tried = runner().run(&asked, |(strict, kind, (event, cuts))| {
         let mut session = event
             .get("session")
             .cloned()
             .unwrap_or(Value::Object(Map::new()));
         cuts.iter().for_each(|cut| apply(&mut session, cut));
-        let mut dialect = dialect(strict, Carrier::WebRtc);
+        let mut dialect = dialect(strict, Carrier::WebRtc, kind);
         let _ = dialect.configured(&session);
         prop_assert!(dialect.session().is_object());
         Ok(())
