@@ -4,23 +4,19 @@
 //! Invariant: like a call's session it never awaits a send, so nothing downstream can make it deaf.
 mod control;
 mod say;
+mod targets;
 mod translate;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    task::{AbortHandle, JoinSet},
-};
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
 use voiced_core::{
     activity::ActivityPolicy,
-    engine::{Heard, Hearing, Line, Prompt, ReplyPiece, Speech, VoiceActivityDetector},
-    epoch::epoch,
+    engine::{Heard, Hearing, Line, Prompt, Speech, VoiceActivityDetector},
     interpret::{
         InterpretAction, InterpretEvent, InterpretSettings, Interpreter, Language, TargetId, Told,
     },
-    playout::{PlayoutControl, RING_FRAMES, playout},
     time::SessionTime,
     turn::{EndReason, TurnEvent},
 };
@@ -29,7 +25,7 @@ use crate::{
     call::{MicReceiver, MicSender},
     clock::CallClock,
     drain::Drain,
-    lease::{EngineClient, Lease, OpenError},
+    lease::{EngineClient, Lease},
     listen::{Listen, ListenOrder, listen},
 };
 use control::InterpretCommand;
@@ -37,7 +33,8 @@ pub use control::{
     InterpretControl, InterpretHandle, InterpretTold, Listening, NoTranslator, NoTranslators,
     TargetRefused, TargetRequest, Translators,
 };
-use say::{Order, Say, say};
+use say::Order;
+use targets::Target;
 use translate::translate;
 
 /// How many facts wait for the session. Then the stages wait.
@@ -48,8 +45,6 @@ const LISTEN_ORDERS: usize = 16;
 const COMMANDS: usize = 16;
 /// How many events wait for whoever shows them; who lets more wait is given up.
 pub const EVENTS: usize = 512;
-/// Lines that wait for the voice: as many as the interpreter hands over at once, and one more.
-const LINES: usize = 3;
 /// What is being said when no more will be heard is waited for at most this long.
 const FINISH_WITHIN: Duration = Duration::from_secs(60);
 
@@ -154,33 +149,6 @@ pub struct Interpreting {
 struct Fact {
     asked: Option<u64>,
     event: InterpretEvent,
-}
-
-/// The stages of one target.
-struct Target {
-    translator: EngineClient<Prompt, ReplyPiece>,
-    /// The voice, where it is spoken.
-    mouth: Option<Mouth>,
-    /// The request that counts, and the task that makes it.
-    asking: Option<(u64, AbortHandle)>,
-}
-
-struct Mouth {
-    lines: mpsc::Sender<Order>,
-    task: AbortHandle,
-    playback: PlayoutControl,
-    played: u64,
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if let Some((_, task)) = &self.asking {
-            task.abort();
-        }
-        if let Some(mouth) = &self.mouth {
-            mouth.task.abort();
-        }
-    }
 }
 
 enum Next {
@@ -389,66 +357,6 @@ impl Interpreting {
                 self.obey();
             }
         }
-    }
-
-    async fn add(&mut self, request: TargetRequest) -> Result<Listening, TargetRefused> {
-        let translator = self
-            .translators
-            .between(self.language.as_ref(), &request.language)
-            .map_err(TargetRefused::NoTranslator)?;
-        self.n_targets += 1;
-        let target = TargetId(self.n_targets);
-        let (mouth, ring) = if request.spoken {
-            let lease = self.voice.open().await.map_err(|error| match error {
-                OpenError::AtCapacity => TargetRefused::Full,
-                OpenError::Closed => TargetRefused::NoVoice,
-            })?;
-            let (_, epochs) = epoch();
-            let (writer, reader, playback) = playout(RING_FRAMES, epochs);
-            let (lines, orders) = mpsc::channel(LINES);
-            let task = self.stages.spawn(
-                say(Say {
-                    target,
-                    orders,
-                    voice: self.voice.clone(),
-                    lease: Some(lease),
-                    ring: writer,
-                    facts: self.facts_tx.clone(),
-                })
-                .in_current_span(),
-            );
-            let mouth = Mouth {
-                lines,
-                task,
-                playback,
-                played: 0,
-            };
-            (Some(mouth), Some(reader))
-        } else {
-            (None, None)
-        };
-        let spoken = mouth.is_some();
-        self.targets.insert(
-            target,
-            Target {
-                translator,
-                mouth,
-                asking: None,
-            },
-        );
-        self.interpreter.add_target(
-            target,
-            request.language,
-            request.voice,
-            request.speed,
-            spoken,
-        );
-        Ok(Listening { target, ring })
-    }
-
-    fn remove(&mut self, target: TargetId) {
-        self.targets.remove(&target);
-        self.interpreter.remove_target(target);
     }
 }
 

@@ -102,7 +102,7 @@ async fn requests_and_calls_do_not_take_each_others_rows() {
     let answer = transcribe(&daemon, &wav(1.0)).await;
     assert_eq!(answer.status(), 200);
     let heard: Value = answer.json().await.unwrap();
-    assert_eq!(heard["text"], "one two three");
+    assert_eq!(heard["text"], "", "a tone is no speech");
     // The only place for requests is taken; calls do not mind, and the next request is told when.
     let held = half_an_upload(&daemon).await;
     let busy = async {
@@ -185,6 +185,7 @@ async fn hostile_recordings_cost_only_their_own_request() {
     let mut long = wav(0.0);
     let n_bytes = 90 * 4_000 * 2;
     long[24..28].copy_from_slice(&4_000_u32.to_le_bytes());
+    long[4..8].copy_from_slice(&(36 + n_bytes as u32).to_le_bytes());
     long[40..44].copy_from_slice(&(n_bytes as u32).to_le_bytes());
     long.resize(44 + n_bytes, 0);
     let answer = transcribe(&daemon, &long).await;

@@ -3,7 +3,7 @@
 use tokio::time::interval;
 use voiced_core::{
     audio::{AudioFrame, SampleRate},
-    engine::{ReplyEnd, SpeechProbability},
+    engine::{ReplyEnd, ReplyPiece, SpeechProbability},
     interpret::{CommitChoice, prompt},
     playout::{FRAME, PlayoutReader},
 };

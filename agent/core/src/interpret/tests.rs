@@ -6,7 +6,11 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{audio::SampleRate, turn::Role};
+use crate::{
+    audio::SampleRate,
+    engine::{Line, Prompt},
+    turn::Role,
+};
 
 const TARGET: TargetId = TargetId(7);
 

@@ -135,7 +135,8 @@ fn webrtc_transcript() -> Vec<String> {
 }
 
 /// What this library alone requires, which the service itself leaves out: the bytes and the words
-/// of the caller's audio in an item, and its own word for an approval. (Noise reduction is not in the transcript for a like reason.)
+/// of the caller's audio in an item, its own word for an approval, and a tool server's error code as
+/// text. (Noise reduction is not in the transcript for a like reason.)
 fn with_what_only_it_requires(line: &str) -> String {
     let parts = [
         r#"{"type":"input_audio"}"#,
@@ -144,6 +145,9 @@ fn with_what_only_it_requires(line: &str) -> String {
     ];
     let whole = r#"{"audio":"","transcript":"","type":"input_audio"}"#;
     let line = line.replace(r#""approve":true"#, r#""approve":true,"approved":true"#);
+    let line = line
+        .replace(r#""code":-32601"#, r#""code":"-32601""#)
+        .replace(r#""code":504"#, r#""code":"504""#);
     parts
         .iter()
         .fold(line, |line, part| line.replace(part, whole))
