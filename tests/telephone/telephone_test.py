@@ -103,7 +103,6 @@ def scenarios(folder):
         ("late_ack", "an answer is repeated until it is acknowledged"),
         ("hold", "a call is held and resumed, and the codec changes"),
         ("session_timer", "a session is refreshed, and one that asks too often is refused"),
-        ("prack", "ringing is acknowledged where it is insisted on"),
         ("options", "OPTIONS are answered"),
         ("info", "keys come by INFO"),
         ("refer_in", "a transfer that policy does not allow is declined"),
