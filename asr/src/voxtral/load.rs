@@ -1,8 +1,11 @@
 //! From a directory to a model: finds the files, reads the configuration, compares every tensor,
 //! then packs. Every kind of wrong file has one message that says what to do.
+mod error;
+mod formats;
+
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -12,143 +15,20 @@ use voiced_nn::{
     linear::Linear,
     matrix::Format,
     norm::RmsNorm,
-    tekken::{Tekken, TekkenError},
+    tekken::Tekken,
     weights::{Kept, Weights, WeightsError, save},
 };
 
 use super::{
     Voxtral,
-    config::{Config, Naming, STACKED, Stack},
-    names::{DELAY_WIDTH, Names, Part, accept_newer_names, named_as},
+    config::{Config, Naming, Stack},
+    names::{Names, Part, accept_newer_names, named_as},
     row::Control,
 };
-use crate::mel::{BINS, LogMel};
+use crate::mel::LogMel;
 
-/// Why a checkpoint cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The directory lacks a file.
-    #[error("{directory} holds {found}: expected {expected}", directory = directory.display())]
-    NotACheckpoint {
-        /// The directory.
-        directory: PathBuf,
-        /// What is there.
-        found: String,
-        /// What should be.
-        expected: String,
-    },
-    /// A configuration is unreadable or of another model.
-    #[error("{path}: {what}", path = path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// Weights of one naming beside the configuration of the other.
-    #[error("{weights} names its tensors as {found} does, but {config} is {expected}'s: put the matching configuration beside it",
-        weights = weights.display(), config = config.display())]
-    OtherNaming {
-        /// The weights.
-        weights: PathBuf,
-        /// The configuration.
-        config: PathBuf,
-        /// Whose names the weights have.
-        found: &'static str,
-        /// Whose configuration it is.
-        expected: &'static str,
-    },
-    /// The weights do not fit.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The tokenizer does not fit.
-    #[error(transparent)]
-    Tekken(#[from] TekkenError),
-    /// A small file cannot be copied.
-    #[error("cannot write {path}: {source}", path = path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-/// How the parts of the model are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Formats {
-    /// Layers of the encoder, and the adapter. Its errors reach every token.
-    pub encoder: Format,
-    /// Layers of the decoder.
-    pub decoder: Format,
-    /// Embedding and output, one matrix.
-    pub embedding: Format,
-}
-
-impl Formats {
-    /// Everything in one format, except that 4 bits are too few for the parts whose errors reach
-    /// every token: these get 8.
-    pub fn new(format: Format) -> Formats {
-        let finer = if format == Format::Q4 {
-            Format::Q8
-        } else {
-            format
-        };
-        Formats {
-            encoder: finer,
-            decoder: format,
-            embedding: finer,
-        }
-    }
-
-    /// Bytes of all weights of a model of these sizes.
-    pub fn bytes(self, config: &Config) -> usize {
-        let (enc, dec) = (&config.encoder, &config.decoder);
-        let small = |rows, cols| self.small().matrix_bytes(rows, cols);
-        let delay = small(DELAY_WIDTH, dec.dim) + small(dec.dim, DELAY_WIDTH);
-        self.encoder_bytes(config)
-            + small(enc.dim, 3 * BINS)
-            + small(enc.dim, 3 * enc.dim)
-            + self.decoder_bytes(config)
-            + dec.layers * delay
-    }
-
-    /// Bytes of the weights that a call of the encoder and the adapter reads, without the
-    /// convolutions.
-    pub fn encoder_bytes(self, config: &Config) -> usize {
-        let (enc, dec) = (&config.encoder, &config.decoder);
-        stack_bytes(enc, self.encoder)
-            + self.encoder.matrix_bytes(dec.dim, enc.dim * STACKED)
-            + self.encoder.matrix_bytes(dec.dim, dec.dim)
-    }
-
-    /// Bytes of the weights that choosing a token reads.
-    pub fn decoder_bytes(self, config: &Config) -> usize {
-        stack_bytes(&config.decoder, self.decoder)
-            + self
-                .embedding
-                .matrix_bytes(config.vocab, config.decoder.dim)
-    }
-
-    /// Of the small parts that are never rounded: the convolutions and what tells the delay.
-    fn small(self) -> Format {
-        Format::F32
-    }
-}
-
-fn stack_bytes(stack: &Stack, format: Format) -> usize {
-    let (queries, keys) = (
-        stack.heads * stack.head_dim,
-        stack.kv_heads * stack.head_dim,
-    );
-    let bytes = |rows, cols| format.matrix_bytes(rows, cols);
-    let layer = bytes(queries, stack.dim)
-        + 2 * bytes(keys, stack.dim)
-        + bytes(stack.dim, queries)
-        + 2 * bytes(stack.ffn, stack.dim)
-        + bytes(stack.dim, stack.ffn);
-    layer * stack.layers
-}
+pub use error::LoadError;
+pub use formats::Formats;
 
 /// A directory that holds the model.
 pub struct Checkpoint {
